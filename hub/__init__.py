@@ -1,0 +1,1 @@
+"""Stafetthub: reads every relay-log template into one model, merges, shares by consent, and archives with proof."""

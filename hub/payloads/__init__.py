@@ -1,0 +1,1 @@
+"""Bytes to plain trees and back, one module per format. Nothing here knows what a relay log is."""

@@ -1,0 +1,1 @@
+"""The canonical relay log and its rules: pure values and functions, no network, clock or disk."""
