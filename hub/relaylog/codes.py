@@ -6,13 +6,13 @@ names are ours. Every list that a vendor's template fills has `unknown`, so that
 
 from __future__ import annotations
 
-from enum import Enum, IntEnum
+from enum import IntEnum, StrEnum
 from typing import Literal, Self
 
 Language = Literal["nb", "nn", "en"]
 
 
-class Code(str, Enum):
+class Code(StrEnum):
     """One value of a closed list. It equals its code, and carries its word in each language."""
 
     nb: str
@@ -29,9 +29,6 @@ class Code(str, Enum):
     def label(self, language: Language) -> str:
         """Return the word for people: `nb`, `nn` or `en`."""
         return {"nb": self.nb, "nn": self.nn, "en": self.en}[language]
-
-    def __str__(self) -> str:
-        return str(self.value)
 
 
 class LogStatus(Code):

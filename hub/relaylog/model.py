@@ -56,9 +56,15 @@ class NamesUnit:
     """A field that names or locates a unit: withheld from readers whom no consent tells of it, and under protection."""
 
 
+@dataclass(frozen=True)
+class FreeText:
+    """Free text inside the frame of the log: it carries the part of its element, or of the unit in charge."""
+
+
 Instant = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 Contact = Carries(Part.CONTACT)
 Unit = NamesUnit()
+Free = FreeText()
 
 
 class Frozen(BaseModel):
@@ -183,7 +189,7 @@ class Party(Element):
     role: Annotated[c.Role, Label("Rolle", "Rolle", "Role")] = c.Role.PARTICIPANT
     service: Annotated[c.Service, Label("Tjeneste", "Teneste", "Service")] = c.Service.UNKNOWN
     unit: Annotated[str, Label("Enhet", "Eining", "Unit"), Unit] = ""
-    task: Annotated[str, Label("Oppgave og ansvar", "Oppgåve og ansvar", "Task")] = ""
+    task: Annotated[str, Label("Oppgave og ansvar", "Oppgåve og ansvar", "Task"), Free] = ""
     access: Annotated[c.Access, Label("Tilgang", "Tilgang", "Access")] = c.Access.UNKNOWN
     external: Annotated[bool, Label("Ekstern", "Ekstern", "External")] = False
     from_on: Annotated[date | None, Label("Fra", "Frå", "From")] = None
@@ -324,7 +330,7 @@ class Handover(Element):
     offered_on: Annotated[date | None, Label("Tilbudt", "Tilbode", "Offered on")] = None
     answer: Annotated[c.BatonAnswer, Label("Svar", "Svar", "Answer")] = c.BatonAnswer.UNKNOWN
     answered_on: Annotated[date | None, Label("Besvart", "Svara", "Answered on")] = None
-    reason: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Reason")] = ""
+    reason: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Reason"), Free] = ""
     child_wish: Annotated[
         str, Label("Barnets og familiens ønske", "Barnet og familien sitt ønske", "The child's wish"),
         Carries(Part.CHILD_VOICE),
@@ -361,7 +367,7 @@ class LevelChange(Element):
     level: Annotated[c.BtiLevel | None, Label("BTI-nivå", "BTI-nivå", "BTI level")] = None
     step: Annotated[str, Label("Trinn", "Steg", "Step")] = ""
     on: Annotated[date | None, Label("Dato", "Dato", "Date")] = None
-    reason: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Reason")] = ""
+    reason: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Reason"), Free] = ""
 
 
 class Extension(Element):
@@ -380,7 +386,7 @@ class Closure(Frozen):
 
     on: Annotated[date | None, Label("Dato", "Dato", "Date")] = None
     reason: Annotated[c.ClosureReason, Label("Årsak", "Årsak", "Reason")] = c.ClosureReason.UNKNOWN
-    text: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Explanation")] = ""
+    text: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Explanation"), Free] = ""
     decided_by: Annotated[c.ClosedBy, Label("Besluttet av", "Avgjort av", "Decided by")] = c.ClosedBy.UNKNOWN
     continues_as: Annotated[str, Label("Videre til", "Vidare til", "Continues as")] = ""
 
@@ -452,10 +458,10 @@ FRAME_COLLECTIONS = frozenset(
 
 
 @cache
-def marks(model: type[Frozen], field: str) -> tuple[Label | Carries | RefersTo | NamesUnit, ...]:
+def marks(model: type[Frozen], field: str) -> tuple[Label | Carries | RefersTo | NamesUnit | FreeText, ...]:
     """Return what a field says of itself: its label, its fixed part, what it refers to."""
     info: FieldInfo = model.model_fields[field]
-    return tuple(m for m in info.metadata if isinstance(m, Label | Carries | RefersTo | NamesUnit))
+    return tuple(m for m in info.metadata if isinstance(m, Label | Carries | RefersTo | NamesUnit | FreeText))
 
 
 @cache

@@ -45,7 +45,10 @@ class InvalidNationalId(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NationalId:
-    """A well-formed number. `birth_date` is None where the century can't be derived (the 2032 rule)."""
+    """A well-formed number. `birth_date` is None where the century can't be derived (the 2032 rule).
+
+    Derived dates hold for numbers given out before 2032; a date from a register outranks them.
+    """
 
     value: str = field(repr=False)
     kind: NationalIdKind
@@ -65,7 +68,7 @@ def parse(text: str) -> NationalId:
     if len(digits) != 11 or not (digits.isascii() and digits.isdigit()):
         raise InvalidNationalId("a national id has eleven digits")
     remainder = _k1_remainder(digits)
-    if remainder not in _K1_REMAINDERS or _weighted(digits, _K2_WEIGHTS) + int(digits[10]) % 11:
+    if remainder not in _K1_REMAINDERS or (_weighted(digits, _K2_WEIGHTS) + int(digits[10])) % 11:
         raise InvalidNationalId("the control digits do not fit")
     kind, day, month = _unshifted(int(digits[:2]), int(digits[2:4]))
     year = int(digits[4:6])

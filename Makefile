@@ -1,0 +1,76 @@
+# Everything a person or a build server runs. `make` alone lists it.
+# Needed: git, make, Python 3.11 or newer with its venv module. Nothing is compiled, and only .venv is written.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-long lint bench faults serve pin clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.checks ## make .venv with what running and checking need
+
+demo: $(VENV)/.runtime ## show it all: simulated systems, a made-up municipality and the hub (ARGS="--help")
+	$(BIN)/hub demo $(ARGS)
+
+serve: $(VENV)/.runtime ## run the hub on the configuration in config/ (ARGS="--help")
+	$(BIN)/hub run $(ARGS)
+
+test: setup ## run the tests (ARGS="tests/operate -x")
+	$(BIN)/python -m pytest $(ARGS)
+
+test-long: setup ## run the slow tests: browser, faults, fuzzing
+	$(BIN)/python -m pytest -m long $(ARGS) || [ $$? -eq 5 ] # 5: no test is marked long
+
+lint: setup ## check style, types and which room imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## measure how fast it is
+	@if ls tests/bench/*.py >/dev/null 2>&1; then $(BIN)/python -m pytest tests/bench -m 'long or not long' $(ARGS); \
+	else echo "Nothing to measure yet: the benchmarks come with the durable sync."; fi
+
+faults: setup ## stop, cut off and kill it, and see that nothing is lost
+	@if ls tests/faults/*.py >/dev/null 2>&1; then $(BIN)/python -m pytest tests/faults -m 'long or not long' $(ARGS); \
+	else echo "Nothing to break yet: the fault tests come with the durable sync."; fi
+
+pin: setup ## choose the newest fitting versions anew and write them with hashes
+	$(BIN)/python -m pip --disable-pip-version-check --quiet install pip-tools
+	for name in requirements requirements-dev; do \
+	  $(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --no-header \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in || exit 1; \
+	done
+
+clean: ## remove .venv and all caches (var/, where the data lies, stays)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find hub tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ensurepip is what Debian leaves out of python3 and puts into python3-venv.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Python 3.11 or newer is missing. Debian and Ubuntu: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "Python's venv module is missing. Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# A path file and a starter in place of an installation: nothing is built, and the checkout is what runs.
+# The starter's second line is text to Python and a command to the shell, so that a folder with a blank in it works.
+$(VENV)/.runtime: requirements.txt | $(BIN)/pip
+	$(PIP) --only-binary :all: -r requirements.txt
+	@$(BIN)/python -c 'import os, pathlib, sysconfig; \
+	  site = sysconfig.get_path("purelib"); \
+	  pathlib.Path(site, "stafetthub.pth").write_text(os.path.relpath(".", site) + "\n")'
+	@printf '%s\n' '#!/bin/sh' "'''exec' \"\$$(dirname \"\$$0\")/python\" \"\$$0\" \"\$$@\"" "' '''" \
+	  'from hub.cli import main' 'main()' > $(BIN)/hub && chmod +x $(BIN)/hub
+	@touch $@
+
+$(VENV)/.checks: requirements-dev.txt $(VENV)/.runtime
+	$(PIP) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,197 @@
+"""Wires everything once: from a configuration folder to tenants whose connections, rules and stores are ready.
+
+Here alone it is decided which connector speaks to which system, and whether an assumed profile may run at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
+
+from pydantic import BaseModel
+
+from hub.connectors import samspill, vigilo
+from hub.connectors.archive.encryption import Encrypt
+from hub.connectors.archive.folder import FolderArchive
+from hub.connectors.base import Connector, ConnectorError, Spec
+from hub.connectors.http import Clock, Http, Limits
+from hub.documents.arkivmelding import ArchiveSettings
+from hub.mappings.language import load_shipped
+from hub.operate.settings import ConnectionSettings, HubSettings, TenantSettings, load_settings
+from hub.relaylog.consent import ConsentPolicy
+from hub.relaylog.gates import Rules
+from hub.relaylog.sharing import Sharing
+from hub.sandbox.proof import check_proof
+from hub.store.database import Database, open_database
+from hub.store.inbox import Inbox
+from hub.store.logs import LogStore
+from hub.store.sealing import TenantKeys, read_key_file
+from hub.store.work import WorkStore
+from hub.sync.context import Archive, Connection, Tenant
+
+
+@dataclass(frozen=True)
+class System:
+    """A kind of system that a connection may name: what it says of itself, its settings, and how it is made."""
+
+    spec: Spec
+    settings: type[BaseModel]
+    make: Callable[[BaseModel, Limits, Clock], Connector]
+
+
+def _vigilo(settings: BaseModel, limits: Limits, clock: Clock) -> Connector:
+    return vigilo.Vigilo(vigilo.Settings.model_validate(settings), limits, clock)
+
+
+def _samspill(settings: BaseModel, limits: Limits, clock: Clock) -> Connector:
+    return samspill.Samspill(samspill.Settings.model_validate(settings), limits, clock)
+
+
+SYSTEMS: Mapping[str, System] = MappingProxyType(
+    {
+        "vigilo": System(vigilo.SPEC, vigilo.Settings, _vigilo),
+        "samspill": System(samspill.SPEC, samspill.Settings, _samspill),
+    }
+)
+RULES: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {"sharing": Sharing, "consent": ConsentPolicy, "archive": ArchiveSettings}
+)
+
+
+class NotConfirmed(Exception):
+    """A connection rests on assumptions that nobody has confirmed, and the other end has not proved to be a sandbox."""
+
+
+def system_clock() -> Clock:
+    """Return the machine's own time."""
+    return Clock(now=lambda: datetime.now(UTC), monotonic=time.monotonic, sleep=time.sleep)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A hub ready to work: its settings, its database and its tenants."""
+
+    settings: HubSettings
+    db: Database
+    tenants: Mapping[str, Tenant]
+
+    def connection(self, name: str) -> tuple[Tenant, Connection]:
+        """Return a connection by `<organisation number>/<name>`, or by name alone where there is one tenant."""
+        found = self.settings.connection(name)
+        tenant = self.tenants[found.tenant]
+        return tenant, tenant.connections[found.id]
+
+
+def read_settings(config: Path, environ: Mapping[str, str]) -> HubSettings:
+    """Read the configuration folder. Raises SettingsError with every mistake."""
+    systems = {name: system.settings for name, system in SYSTEMS.items()}
+    return load_settings(config, environ, systems=systems, rules=RULES)
+
+
+@contextmanager
+def open_hub(settings: HubSettings, clock: Clock, sandbox_key: bytes | None = None) -> Iterator[Hub]:
+    """Open the database, bring it up to date, and make every tenant's connections.
+
+    `sandbox_key` is what a sandbox proves itself with. Raises KeyFileError.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    db = open_database(settings.database.get_secret_value())
+    try:
+        db.migrate()
+        tenants = {tenant.organisation_number: _tenant(settings, tenant, db, clock) for tenant in settings.tenants}
+        for tenant in settings.tenants:
+            check_assumptions(tenant.connections, clock, sandbox_key)
+        yield Hub(settings, db, tenants)
+    finally:
+        db.close()
+
+
+def check_assumptions(connections: Iterable[ConnectionSettings], clock: Clock, sandbox_key: bytes | None) -> None:
+    """Let an assumed profile run only where the municipality has confirmed it, or against a proven sandbox.
+
+    Raises NotConfirmed.
+    """
+    for connection in connections:
+        spec = SYSTEMS[connection.system].spec
+        if not spec.assumed or connection.confirmed:
+            continue
+        base_url = str(getattr(connection.own, "base_url", ""))
+        if sandbox_key is None or not _is_sandbox(base_url, clock, sandbox_key):
+            raise NotConfirmed(
+                f"{connection.id}: {spec.origins()['assumed']} settings of the profile '{spec.system}' are assumed. "
+                "Run against a sandbox that `hub sandbox` started, or write who confirmed them with the vendor: "
+                "`confirmed: {by: …, on: …}`"
+            )
+
+
+def _is_sandbox(base_url: str, clock: Clock, key: bytes) -> bool:
+    http = Http(_root(base_url), None, Limits(attempts=1), clock)
+    try:
+        token = http.get("/_sandbox/token").json().get("token")
+    except ConnectorError:
+        return False
+    finally:
+        http.close()
+    return isinstance(token, str) and check_proof(key, _root(base_url), token)
+
+
+def _root(url: str) -> str:
+    """Return scheme, host and port of an address."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
+
+
+def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: Clock) -> Tenant:
+    keys = read_key_file(tenant.key_file, tenant.organisation_number)
+
+    def new_id() -> str:
+        return str(uuid4())
+
+    def rules(day: date) -> Rules:
+        return Rules(tenant.rule_on(Sharing, day) or Sharing(), tenant.rule_on(ConsentPolicy, day) or ConsentPolicy())
+
+    return Tenant(
+        organisation_number=tenant.organisation_number,
+        name=tenant.name,
+        synthetic_ids=settings.environment != "production",
+        connections={connection.id: _connection(connection, clock) for connection in tenant.connections},
+        rules=rules,
+        archive=_archive(tenant, keys, clock),
+        db=db,
+        logs=LogStore(keys),
+        inbox=Inbox(keys, new_id),
+        work=WorkStore(tenant.organisation_number, new_id),
+        now=clock.now,
+        new_id=new_id,
+    )
+
+
+def _connection(settings: ConnectionSettings, clock: Clock) -> Connection:
+    timeouts = settings.timeouts
+    limits = Limits(connect=timeouts.connect, read=timeouts.read, total=timeouts.total)
+    return Connection(
+        id=settings.id,
+        services=settings.services,
+        readers=settings.readers,
+        mapping=load_shipped(settings.mapping),
+        connector=SYSTEMS[settings.system].make(settings.own, limits, clock),
+        first_contact=settings.first_contact,
+        deliver=settings.deliver,
+    )
+
+
+def _archive(tenant: TenantSettings, keys: TenantKeys, clock: Clock) -> Archive | None:
+    """Return the folder archive; it counts as the archive only where the tenant says so."""
+    if tenant.archive is None or not tenant.folder_is_archive:
+        return None
+    tenant.archive.folder.mkdir(parents=True, exist_ok=True)
+    encrypt = None if tenant.archive.plain else Encrypt(keys.archive_key())
+    number = tenant.organisation_number
+    target = FolderArchive(tenant.archive.folder, number, encrypt=encrypt, clock=clock.now)
+    return Archive(f"{number}/folder", target, lambda day: tenant.rule_on(ArchiveSettings, day))

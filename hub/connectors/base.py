@@ -1,0 +1,140 @@
+"""What a connector is: the verbs that the hub speaks to any system, and the errors by what the caller does.
+
+ConnectorError
+  Unavailable      try again later, not before `retry_after`
+  BadAnswer        an answer that is no answer (HTML, empty, cut off, repeated): hold the run, move nothing
+  Misconfigured    a person mends the configuration: wrong secret, address or path
+  Refused          final for this record: the system says no
+  Stale            the record changed meanwhile: pull, merge, try again
+  OutcomeUnknown   sent, and the answer was lost: look it up, never send blindly again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, Protocol
+
+Tree = dict[str, Any]
+"""A decoded payload: objects, lists and plain values."""
+
+Origin = Literal["published", "observed", "assumed", "confirmed"]
+
+
+class ConnectorError(Exception):
+    """Something went wrong with a system. `code` names the class of error, `remedy` what to do; never a value."""
+
+    def __init__(self, code: str, what: str, remedy: str) -> None:
+        super().__init__(f"{what}. {remedy}")
+        self.code = code
+        self.what = what
+        self.remedy = remedy
+
+
+class Unavailable(ConnectorError):
+    """The system does not answer now, or asks for peace until `retry_after` has passed."""
+
+    def __init__(self, code: str, what: str, remedy: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(code, what, remedy)
+        self.retry_after = retry_after
+
+
+class BadAnswer(ConnectorError):
+    """The system answered with something that is not what it promises. Nothing may be concluded from it."""
+
+
+class Misconfigured(ConnectorError):
+    """The configuration is wrong: no attempt can succeed before a person mends it."""
+
+
+class Refused(ConnectorError):
+    """The system refuses this one change for good."""
+
+
+class Stale(ConnectorError):
+    """The record at the system is newer than the one that the change was made on."""
+
+
+class OutcomeUnknown(ConnectorError):
+    """The change was sent and nobody knows whether it was taken in."""
+
+
+@dataclass(frozen=True)
+class SourceRecord:
+    """One relay log as a system delivered it: the system's own id and version, and the decoded record."""
+
+    id: str
+    version: str
+    tree: Tree
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some records of a listing, in the system's order."""
+
+    records: tuple[SourceRecord, ...]
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A change to a record: as the system last delivered it, as it shall be, and the key of all attempts."""
+
+    before: SourceRecord
+    after: Tree
+    key: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The system took the change in: the record as it stands there now, and the system's reference to the change."""
+
+    record: SourceRecord
+    reference: str
+
+
+class Connector(Protocol):
+    """One configured system."""
+
+    def check(self) -> None:
+        """Reach the system with the configured secrets, reading nothing. Raises ConnectorError."""
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the complete listing of relay logs. Raises ConnectorError; what was yielded before stands."""
+
+    def fetch(self, record_id: str) -> SourceRecord:
+        """Read one record. Raises ConnectorError; Refused when it is not there."""
+
+    def update(self, outgoing: Outgoing) -> Accepted:
+        """Send one change. Raises ConnectorError."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One default of a profile, with where it comes from."""
+
+    value: Any
+    origin: Origin
+    source: str
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a connector says of itself: for documentation, the pages and the validation of its settings."""
+
+    system: str
+    title: str
+    summary: str
+    capabilities: frozenset[Literal["pull", "push", "create", "document", "look_up"]]
+    promise: str
+    profile: Mapping[str, Setting]
+
+    def origins(self) -> Mapping[Origin, int]:
+        """Return how many settings come from where."""
+        origins = [setting.origin for setting in self.profile.values()]
+        return {origin: origins.count(origin) for origin in dict.fromkeys(origins)}
+
+    @property
+    def assumed(self) -> bool:
+        """Tell whether anything in the profile is assumed."""
+        return any(setting.origin == "assumed" for setting in self.profile.values())

@@ -1,0 +1,171 @@
+"""Vigilo over OnEdHub: the published Core API, and relay logs as an assumed resource in the same manner.
+
+Persons and schools are published: they are read first and joined to each log in the hub, as the vendor's guide asks.
+No relay log, journal or document resource is published; path, shape and writing of relay logs are assumed and marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from hub.connectors.base import (
+    Accepted,
+    BadAnswer,
+    OutcomeUnknown,
+    Outgoing,
+    Page,
+    Refused,
+    Setting,
+    SourceRecord,
+    Spec,
+    Tree,
+)
+from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, Limits
+
+SCOPE = "https://docs.onedhub.io/scopes/core-api."
+SCOPES = " ".join(
+    f"{SCOPE}{name}"
+    for name in ("persons.read", "students.read", "schools.read", "relay-logs.read", "relay-logs.write")
+)
+DOCS = "onedhub-docs, 2025-08"
+
+SPEC = Spec(
+    system="vigilo",
+    title="Vigilo (OnEdHub)",
+    summary="Barnehage og skole: leser stafettlogger, skriver bare endrede felt.",
+    capabilities=frozenset({"pull", "push", "look_up"}),
+    promise="One change is one PATCH with a key and the version it was made on; done only at 303 See Other.",
+    profile={
+        "auth": Setting("client_credentials (Keycloak)", "published", DOCS),
+        "scopes": Setting("persons.read students.read schools.read", "published", DOCS),
+        "relay_log_scopes": Setting("relay-logs.read relay-logs.write", "assumed", "no such scope is published"),
+        "persons_path": Setting("/{org_id}/api/core/persons", "published", DOCS),
+        "schools_path": Setting("/{org_id}/api/core/schools", "published", DOCS),
+        "async_patch": Setting("202 -> Location /status/{id} -> 303 | 4xx", "published", DOCS),
+        "paging": Setting(
+            "HAL: _embedded, _links.next, page and size", "assumed", "HAL is published, its shape is not"
+        ),
+        "relay_logs_path": Setting("/{org_id}/api/core/relay-logs", "assumed", "no relay log resource is published"),
+        "relay_log_shape": Setting("mapping vigilo/stafettlogg", "assumed", "no template is published"),
+        "optimistic_lock": Setting("If-Match with the log's versjon", "assumed", "not published"),
+        "idempotency": Setting("Idempotency-Key header", "assumed", "not published"),
+    },
+)
+
+POLLS = 20
+POLL_PAUSE = timedelta(milliseconds=50)
+
+
+class Settings(BaseModel):
+    """What a municipality configures of Vigilo."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: str
+    token_url: str
+    org_id: str
+    client_id: str
+    client_secret: SecretStr
+    scope: str = SCOPES
+    page_size: int = 100
+
+
+class Vigilo:
+    """One organisation's relay logs in Vigilo."""
+
+    def __init__(self, settings: Settings, limits: Limits, clock: Clock) -> None:
+        secret = settings.client_secret.get_secret_value()
+        auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope)
+        self._http = Http(settings.base_url, auth, limits, clock)
+        self._clock = clock
+        self._core = f"/{settings.org_id}/api/core"
+        self._size = settings.page_size
+
+    def check(self) -> None:
+        """Ask for a token and one school."""
+        self._http.check_token()
+        self._http.get(f"{self._core}/schools", {"page": "0", "size": "1"}).json()
+
+    def pages(self) -> Iterator[Page]:
+        """Yield all relay logs, each joined with its person and its school."""
+        persons = {item["id"]: item for page in self._items("persons") for item in page if "id" in item}
+        schools = {item["id"]: item for page in self._items("schools") for item in page if "id" in item}
+        for page in self._items("relay-logs"):
+            yield Page(tuple(_record(item, persons, schools) for item in page))
+
+    def fetch(self, record_id: str) -> SourceRecord:
+        """Read one relay log with its person and school."""
+        log = self._http.get(f"{self._core}/relay-logs/{record_id}").json()
+        person = self._linked("persons", _text(log.get("barn"), "personId"))
+        school = self._linked("schools", _text(log, "skuleId"))
+        return _record(log, person, school)
+
+    def update(self, outgoing: Outgoing) -> Accepted:
+        """Send the changed properties, and follow the change until the system says that it is made."""
+        before, after = outgoing.before.tree, outgoing.after
+        body = {name: value for name, value in after.items() if name[:1] != "_" and before.get(name) != value}
+        headers = {"If-Match": f'"{outgoing.before.version}"', "Idempotency-Key": outgoing.key}
+        reply = self._http.send("PATCH", f"{self._core}/relay-logs/{outgoing.before.id}", body, headers)
+        status = reply.headers.get("location", "")
+        if reply.status != 202 or not status:
+            raise BadAnswer("no_status", f"HTTP {reply.status} where 202 with a status address was due", ASK_VENDOR)
+        self._follow(status)
+        return Accepted(self.fetch(outgoing.before.id), reference=status.rsplit("/", 1)[-1])
+
+    def _follow(self, status: str) -> None:
+        for _ in range(POLLS):
+            answer = self._http.get(status)
+            if answer.status == 303:
+                return
+            if answer.status != 202:
+                raise Refused("change_failed", f"the change ended with HTTP {answer.status}", ASK_VENDOR)
+            self._clock.sleep(POLL_PAUSE.total_seconds())
+        raise OutcomeUnknown("still_running", "the system is still working on the change", "The hub looks it up")
+
+    def _linked(self, resource: str, item_id: str) -> dict[str, Tree]:
+        return {item_id: self._http.get(f"{self._core}/{resource}/{item_id}").json()} if item_id else {}
+
+    def _items(self, resource: str) -> Iterator[list[Tree]]:
+        """Yield the pages of a resource. A page that leads back or holds no list is no answer."""
+        path: str | None = f"{self._core}/{resource}"
+        params: Mapping[str, str] | None = {"page": "0", "size": str(self._size)}
+        visited, expected, count = set[str](), None, 0
+        while path:
+            tree = self._http.get(path, params).json()
+            items = (tree.get("_embedded") or {}).get(resource)
+            links = tree.get("_links")
+            if not isinstance(items, list) or not isinstance(links, dict):
+                raise BadAnswer("no_list", f"a page of {resource} without _embedded and _links", ASK_VENDOR)
+            expected = (tree.get("page") or {}).get("totalElements", expected)
+            count += len(items)
+            yield items
+            visited.add(path)
+            path, params = (links.get("next") or {}).get("href"), None
+            if path in visited:
+                raise BadAnswer(
+                    "repeated_page", f"the listing of {resource} leads back to a page already read", ASK_VENDOR
+                )
+        if isinstance(expected, int) and count < expected:
+            raise BadAnswer("missing_pages", f"the listing of {resource} ended early", ASK_VENDOR)
+
+
+def _record(log: Tree, persons: Mapping[str, Tree], schools: Mapping[str, Tree]) -> SourceRecord:
+    joined = _published(log)
+    person = persons.get(_text(log.get("barn"), "personId"))
+    school = schools.get(_text(log, "skuleId"))
+    joined |= {"_person": _published(person)} if person else {}
+    joined |= {"_school": _published(school)} if school else {}
+    return SourceRecord(_text(log, "id"), str(log.get("versjon", "")), joined)
+
+
+def _published(resource: Tree) -> Tree:
+    """Return a resource without its links: they are the wire's, not the record's."""
+    return {name: value for name, value in resource.items() if name != "_links"}
+
+
+def _text(tree: object, name: str) -> str:
+    value = tree.get(name) if isinstance(tree, dict) else None
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,151 @@
+"""A log as a PDF: PDF/A-2a for the archive and PDF/UA-1 for everyone who reads with a screen reader, in one file.
+
+The text travels to typst as JSON, so that nothing which people wrote is ever run. The same log, day and revision give
+the same bytes. ISO 19005-2 and ISO 14289-1 ask for what the export then enforces: embedded fonts, Unicode text, tags,
+language, title. A sign that no built-in font has is shown by its Unicode name, since leaving it out would change
+what was written.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime, time
+from functools import cache, partial
+from pathlib import Path
+from typing import TypeAlias
+
+import typst
+
+from hub.documents.content import Content, Edition
+from hub.documents.words import Word
+from hub.relaylog.model import RelayLog
+
+Json: TypeAlias = "int | str | list[Json] | tuple[Json, ...] | dict[str, Json] | None"
+
+_TEMPLATE = Path(__file__).with_name("relaylog.typ")
+_ROUNDS = 4
+_LONG_WORD, _LONGEST_COMPOUND = 20, 40
+_LONG = re.compile(rf"\S{{{_LONG_WORD + 1},}}")
+_PLACE_TO_BREAK = re.compile(rf"([@/_.-]|[^\s@/_.-]{{{_LONG_WORD}}})(?=\S)")
+_ZERO_WIDTH_SPACE = "\u200b"
+_MISSING = re.compile(r'the text `"(.+?)"` could not be displayed|contains the codepoint `"(.+?)"`')
+_ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}|\\(.)")
+_NOT_PRINTED = frozenset({"Cc", "Cs", "Co", "Cn"})
+_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Signs that turn the direction of text, so that it reads otherwise than it was written."""
+
+
+class DocumentFailed(Exception):
+    """The document of a log could not be made. The message names the log's id and never shows its text."""
+
+
+def render(
+    log: RelayLog, *, municipality: str, today: date, revision: int | None = None, left_out: tuple[str, ...] = ()
+) -> bytes:
+    """Return a log as a PDF in the log's own language.
+
+    `today` is the date that the document carries. `left_out` are sentences that say what a view withheld from the
+    log; without any the document says that nothing is left out, which is true of a whole log only. Raises
+    DocumentFailed.
+    """
+    signs = _unprintable(_document(log, Edition(municipality, today, revision, left_out)))
+    for _ in range(_ROUNDS):
+        noted = (*left_out, Word.SIGNS_NAMED.text(log.language)) if signs else left_out
+        document = _document(log, Edition(municipality, today, revision, noted))
+        made = _compile(_each(document, partial(_printable, signs=signs)), today)
+        if isinstance(made, bytes):
+            return made
+        if not made - signs:
+            break
+        signs |= made
+    raise DocumentFailed(
+        f"log {log.id}: typst could not make the document, and not for the sake of a missing sign; "
+        "render the log by hand in the sandbox to see why"
+    )
+
+
+def _document(log: RelayLog, edition: Edition) -> Json:
+    label, content = log.label.text(log.language), Content(log)
+    return {
+        "title": f"{label} – {log.subject.name or Word.UNNAMED.text(log.language)}",
+        "subtitle": content.subtitle(),
+        "municipality": edition.municipality,
+        "language": log.language,
+        "date": [edition.today.year, edition.today.month, edition.today.day],
+        "page": Word.PAGE.text(log.language),
+        "of": Word.OF.text(log.language),
+        "blocks": [asdict(block) for block in content.blocks(edition)],
+    }
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    return typst.Fonts(include_system_fonts=False)
+
+
+def _compile(document: Json, today: date) -> bytes | frozenset[str]:
+    """Return the PDF, or the pieces of text that no font can show."""
+    try:
+        return typst.compile(
+            _TEMPLATE,
+            root=_TEMPLATE.parent,
+            font_paths=_fonts(),
+            ignore_system_fonts=True,
+            sys_inputs={"document": json.dumps(document)},
+            pdf_standards=["a-2a", "ua-1"],
+            timestamp=datetime.combine(today, time(), UTC),
+        )
+    except typst.TypstError as error:
+        return frozenset(_unescaped(a or b) for a, b in _MISSING.findall(error.diagnostic))
+
+
+def _unescaped(text: str) -> str:
+    """Undo the escapes with which typst quotes a text in its messages."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+
+
+def _strings(tree: Json) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list | tuple):
+        for inner in tree.values() if isinstance(tree, dict) else tree:
+            yield from _strings(inner)
+
+
+def _each(tree: Json, change: Callable[[str], str]) -> Json:
+    """Return the tree with every text changed."""
+    if isinstance(tree, str):
+        return change(tree)
+    if isinstance(tree, dict):
+        return {key: _each(inner, change) for key, inner in tree.items()}
+    return [_each(inner, change) for inner in tree] if isinstance(tree, list | tuple) else tree
+
+
+def _unprintable(tree: Json) -> frozenset[str]:
+    signs = {sign for text in _strings(tree) for sign in text}
+    return frozenset(
+        sign
+        for sign in signs
+        if sign in _OVERRIDES or (unicodedata.category(sign) in _NOT_PRINTED and not sign.isspace())
+    )
+
+
+def _printable(text: str, signs: frozenset[str]) -> str:
+    """Return a text that the fonts can show: composed letters, named signs, long words with places to break."""
+    text = unicodedata.normalize("NFC", "".join(" " if sign.isspace() and sign < " " else sign for sign in text))
+    for sign in sorted(signs, key=len, reverse=True):
+        text = text.replace(sign, "".join(map(_name, sign)))
+    return _LONG.sub(lambda word: _breakable(word[0]), text)
+
+
+def _name(sign: str) -> str:
+    return f"[{unicodedata.name(sign, '').lower()} U+{ord(sign):04X}]".replace("[ ", "[")
+
+
+def _breakable(word: str) -> str:
+    """Give a long number, address or file name places to break; a Norwegian compound stays whole."""
+    if len(word) <= _LONGEST_COMPOUND and word.strip('.,;:!?()«»"').isalpha():
+        return word
+    return _PLACE_TO_BREAK.sub(rf"\1{_ZERO_WIDTH_SPACE}", word)

@@ -1,0 +1,213 @@
+"""From the rule tree to plain Python, written once for each mapping and executed: a reader and a writer.
+
+The code is straight-line: one lookup, one conversion and one keyword for each field, with no rule left to interpret
+while records stream through. It comes from a checked rule tree alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from hub.mappings.language import runtime
+from hub.mappings.language.codecs import Strange
+from hub.mappings.language.emit import Names, Putting, Reading
+from hub.mappings.language.rules import Field, Rows, RuleTree, Values, pointer_text
+from hub.mappings.language.runtime import CompiledRows, Found, Tree, Writing
+from hub.relaylog.codes import Service
+from hub.relaylog.model import Element, Frozen, RelayLog, nested_model
+
+_NOTHING: Tree = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A compiled mapping: the two functions, who wrote what says nothing, the lists, and the code that was run."""
+
+    read: Callable[[Tree], RelayLog]
+    put: Callable[[Tree, RelayLog, Writing, bool], None]
+    writer: Callable[[Tree, Strange], Service | None]
+    lists: tuple[CompiledRows, ...]
+    code: str
+
+
+def compiled(tree: RuleTree) -> Program:
+    """Generate and run the code of a mapping."""
+    return _Compiler(tree).program()
+
+
+class _Compiler:
+    def __init__(self, tree: RuleTree) -> None:
+        self.tree = tree
+        self.lines: list[str] = []
+        self.places = tuple(pointer_text(rule.pointer) for rule in tree.rules)
+        self.names = Names({
+            "NOTHING": _NOTHING, "PART_OF": runtime.PART_OF, "PLACES": self.places, "Found": Found,
+            "PATHS": tuple(rule.path for rule in tree.rules), "each": runtime.each, "key_of": runtime.key_of,
+            "keep_strange": runtime.keep_strange, "object_at": runtime.object_at, "collapse": runtime.collapse,
+            "read_values": runtime.read_values, "write_values": runtime.write_values,
+        })  # fmt: skip
+
+    def program(self) -> Program:
+        for rows in self.tree.rows:
+            self._rows(rows)
+        self._home_writer()
+        self._values(self.tree.fields)
+        self._root_reader()
+        self.lines += Putting(self.names, RelayLog, "", "ctx.writer", "None").function("put_root", self.tree.fields)
+        code = "\n".join(self.lines) + "\n"
+        known = self.names.known
+        exec(compile(code, f"<mapping {self.tree.header.id}>", "exec"), known)  # noqa: S102 - made from a checked tree
+        lists = tuple(self._compiled_rows(rows) for rows in self.tree.rows)
+        known.update({f"ROWS{rows.rows.rule}": rows for rows in _all(lists)})
+        return Program(
+            cast("Callable[[Tree], RelayLog]", known["read_root"]),
+            cast("Callable[[Tree, RelayLog, Writing, bool], None]", known["put_root"]),
+            cast("Callable[[Tree, Strange], Service | None]", known["home_writer"]),
+            lists, code,
+        )  # fmt: skip
+
+    def _compiled_rows(self, rows: Rows) -> CompiledRows:
+        known = self.names.known
+        return CompiledRows(
+            rows,
+            cast("Callable[[Tree, Found, Service | None, str], None]", known[f"read_{rows.rule}"]),
+            cast("Callable[[Tree, Element, Writing, bool], None]", known[f"put_{rows.rule}"]),
+            tuple(self._compiled_rows(inner) for inner in rows.nested),
+            self.places,
+        )
+
+    def _home_writer(self) -> None:
+        self.lines.append("def home_writer(o, un):")
+        writer = self.tree.writer
+        if isinstance(writer, Field):
+            reading = Reading(self.names)
+            reading.add(writer)
+            self.lines += [*reading.lines, f"    return {reading.values['writer'][0]}"]
+        else:
+            self.lines.append(f"    return {self.names.name('WRITER', writer)}")
+
+    def _root_reader(self) -> None:
+        reading = Reading(self.names)
+        for field in self.tree.fields:
+            reading.add(field)
+        values = dict(reading.values)
+        system = repr(self.tree.header.id.partition("/")[0])
+        values.setdefault("source.system", (system, system))
+        lists = "**{name: tuple(rows) for name, rows in found.lists.items() if rows}"
+        self.lines += [
+            "def read_root(o):",
+            "    un = []",
+            "    found = Found()",
+            "    hw = home_writer(o, un)",
+            *reading.lines,
+            "    if un:",
+            f"        keep_strange(un, PATHS, found, '', hw, {self._part(None, 'hw')})",
+            *(f"    each(o, ROWS{rows.rule}, found, hw, '')" for rows in self.tree.rows),
+            f"    return {self._construct(RelayLog, values, [lists])}",
+        ]
+
+    def _construct(self, model: type[Frozen], values: dict[str, tuple[str, str]], extra: Iterable[str] = ()) -> str:
+        """Write the call that makes a value; `values` are (value, is it there) as code, by dotted name."""
+        groups: dict[str, dict[str, tuple[str, str]]] = {}
+        for name, value in values.items():
+            first, _, rest = name.partition(".")
+            groups.setdefault(first, {})[rest] = value
+        arguments = []
+        for name, inner in groups.items():
+            nested = nested_model(model, name) if "" not in inner else None
+            if nested is None:
+                arguments.append(f"{name}={inner[''][0]}")
+                continue
+            call = self._construct(nested, inner)
+            if model.model_fields[name].default is None:
+                call = f"{call} if {' or '.join(there for _, there in inner.values())} else None"
+            arguments.append(f"{name}={call}")
+        return f"{self.names.name(model.__name__, model)}({', '.join([*arguments, *extra])})"
+
+    def _rows(self, rows: Rows) -> None:
+        for inner in rows.nested:
+            self._rows(inner)
+        self._values(rows.fields)
+        self._rows_reader(rows)
+        putting = Putting(
+            self.names, rows.model, rows.collection, self._unmarked(rows, "ctx.writer"), self._part(rows, "e.writer")
+        )
+        self.lines += putting.function(f"put_{rows.rule}", rows.fields if rows.writes else ())
+
+    def _rows_reader(self, rows: Rows) -> None:
+        reading = Reading(self.names)
+        key = reading.lookup(rows.key, rows.key_rule) if rows.key else None
+        for field in rows.fields:
+            reading.add(field)
+        writer, written_on = self._authorship(rows, reading)
+        part = reading.values.get("part")
+        values = reading.values | {name: (one, "") for name, one in {
+            "id": "k", "writer": "w", "part": "p", "written_on": written_on,
+            **{name: self.names.name(f"SET{rows.rule}_{name}", value) for name, value in rows.fixed.items()},
+            **({rows.belongs: "home"} if rows.belongs else {}),
+        }.items()}  # fmt: skip
+        self.lines += [
+            f"def read_{rows.rule}(o, found, hw, home):",
+            "    un = []",
+            *reading.lines,
+            *_key_lines(key, rows),
+            f"    w = {writer}",
+            f"    p = {part[0] if part else None}",
+            "    if p is None:",
+            f"        p = {self._part(rows, 'w')}",
+            "    if un:",
+            "        keep_strange(un, PATHS, found, k, w, p)",
+            f"    found.lists[{rows.collection!r}].append({self._construct(rows.model, values)})",
+            *(f"    each(o, ROWS{inner.rule}, found, hw, k)" for inner in rows.nested),
+        ]
+
+    def _authorship(self, rows: Rows, reading: Reading) -> tuple[str, str]:
+        """Return the code for who wrote a row and when: by its mark, by its own place, or as the mapping says."""
+        writer = reading.values.get("writer", (self._unmarked(rows, "hw"), ""))[0]
+        written_on = reading.values.get("written_on", ("None", ""))[0]
+        if reading.marked is None:
+            return writer, written_on
+        mark = f"mw{reading.marked}"
+        return (
+            f"{mark} if {mark} is not None else {writer}",
+            f"md{reading.marked} if {mark} is not None else {written_on}",
+        )
+
+    def _unmarked(self, rows: Rows, default: str) -> str:
+        """Return the code for the writer of a row that says none."""
+        return default if rows.writer is None else self.names.name(f"WRITER{rows.rule}", rows.writer)
+
+    def _part(self, rows: Rows | None, writer: str) -> str:
+        """Return the code for the part of a row that says none."""
+        part = (rows.part if rows else None) or self.tree.header.part
+        return self.names.name(f"PART_{part.name}", part) if part else f"PART_OF[{writer}]"
+
+    def _values(self, fields: Iterable[Field | Values]) -> None:
+        for field in fields:
+            if isinstance(field, Values):
+                reading = Reading(self.names)
+                for inner in field.fields:
+                    reading.add(inner)
+                call = self._construct(field.model, reading.values)
+                self.lines += [f"def values_{field.rule}(o, un):", *reading.lines, f"    return {call}"]
+                putting = Putting(self.names, field.model, None, "None", "None")
+                self.lines += putting.function(f"put_{field.rule}", field.fields)
+
+
+def _key_lines(key: str | None, rows: Rows) -> list[str]:
+    if key is None:
+        return ["    k = ''"]
+    return [
+        f"    seen = found.keys[{rows.collection!r}]",
+        f"    k = key_of({key}, {rows.key_rule}, seen)",
+        "    if k:",
+        "        seen.add(k)",
+    ]
+
+
+def _all(lists: Iterable[CompiledRows]) -> Iterable[CompiledRows]:
+    for rows in lists:
+        yield rows
+        yield from _all(rows.nested)

@@ -1,0 +1,244 @@
+"""What a configuration says, as frozen values. The keys are those of the files; `config/` shows each with a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    PositiveFloat,
+    SecretStr,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
+
+from hub.operate.settings.reading import GIVEN, Wrong, suggest
+from hub.relaylog.codes import Service
+
+Environment = Literal["sandbox", "test", "production"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+M = TypeVar("M", bound=BaseModel)
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_CRON = re.compile(r"[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}")
+
+
+class NotConfigured(LookupError):
+    """A connection or tenant was named that the configuration does not have."""
+
+
+def organisation_number(text: str) -> str:
+    """Take an organisation number: nine digits, the last a control digit by mod 11 (Brønnøysundregistrene)."""
+    if re.fullmatch(r"[0-9]{9}", text):
+        weighted = sum(int(digit) * weight for digit, weight in zip(text, (3, 2, 7, 6, 5, 4, 3, 2, 1), strict=True))
+        if weighted % 11 == 0:
+            return text
+    raise Wrong("not an organisation number", "Write nine digits without blanks; the last one is a control digit")
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if found := re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    raise Wrong("not a duration", "Write a number and a unit: 30s, 15m, 2h or 1d")
+
+
+def _cron(text: str) -> str:
+    if _CRON.fullmatch(text):
+        return text
+    raise Wrong("not a cron time", 'Write five fields: minute hour day month weekday, "15 5 * * *"')
+
+
+def _zone(name: str) -> str:
+    if name in available_timezones():
+        return name
+    raise Wrong("not a time zone", "Write a name of the zone list, Europe/Oslo")
+
+
+def _anchored(path: Path, info: ValidationInfo) -> Path:
+    """Read a relative path from the configuration folder's parent, wherever the hub was started."""
+    root = (info.context or {}).get("root")
+    return Path(root) / path if root else path
+
+
+def _key_file(path: Path, info: ValidationInfo) -> Path:
+    config = (info.context or {}).get("config")
+    if config and path.resolve().is_relative_to(config):
+        raise Wrong(
+            "the key file lies inside the configuration folder",
+            "Move it out: the folder is copied, backed up and shown, and a key may never be",
+        )
+    return path
+
+
+OrganisationNumber = Annotated[str, AfterValidator(organisation_number)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
+KeyFile = Annotated[AnchoredPath, AfterValidator(_key_file)]
+Readers = Annotated[
+    Annotated[Literal["unit"], Tag("unit")] | Annotated[frozenset[Service], Tag("services")],
+    Discriminator(lambda value: "unit" if isinstance(value, str) else "services"),
+]
+
+
+class Frozen(BaseModel):
+    """A value that can't be changed, and takes no key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Schedule(Frozen):
+    """When a connection runs: at even intervals (`every`), or at fixed local times (`cron` in `zone`)."""
+
+    every: Duration | None = None
+    cron: Annotated[str, AfterValidator(_cron)] | None = None
+    zone: Annotated[str, AfterValidator(_zone)] = "Europe/Oslo"
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.every is None) == (self.cron is None):
+            raise Wrong("a schedule needs either `every` or `cron`", 'Write {every: 15m} or {cron: "15 5 * * *"}')
+        return self
+
+
+class Confirmed(Frozen):
+    """Who in the municipality confirmed with the vendor that the assumed settings are right, and when."""
+
+    by: str
+    on: date
+
+
+class Timeouts(Frozen):
+    """How long one call may take, in seconds: to connect, between two reads, and altogether."""
+
+    connect: PositiveFloat = 5
+    read: PositiveFloat = 30
+    total: PositiveFloat = 60
+
+
+class ConnectionSettings(Frozen):
+    """One configured system of one tenant. `own` holds what its kind of system needs, as the connector declares."""
+
+    tenant: Annotated[str, GIVEN]
+    name: Annotated[str, GIVEN]
+    own: Annotated[BaseModel, GIVEN]
+    system: str
+    mapping: str
+    services: frozenset[Service]
+    readers: Readers
+    verified_ids: bool = False
+    first_contact: Literal["hold", "send"] = "hold"
+    deliver: bool = False
+    schedule: Schedule | None = None
+    catch_up: Literal["none", "latest", "all"] = "latest"
+    profile: Mapping[str, str] = {}
+    confirmed: Confirmed | None = None
+    timeouts: Timeouts = Timeouts()
+
+    @property
+    def id(self) -> str:
+        """`<organisation number>/<name>`, the name of the connection everywhere."""
+        return f"{self.tenant}/{self.name}"
+
+
+class DatedRule(Frozen):
+    """A rule set from a day on, with where it comes from and who decided it."""
+
+    name: Annotated[str, GIVEN]
+    value: Annotated[BaseModel, GIVEN]
+    valid_from: date
+    source: str
+    decided_by: str
+
+
+class ArchiveFolder(Frozen):
+    """Where packages are put. Encrypted to the tenant's key unless `plain`."""
+
+    folder: AnchoredPath
+    plain: bool = False
+
+
+class UnitSettings(Frozen):
+    """One unit of the municipality. `id` is how the configuration and the pages name it."""
+
+    id: str
+    name: str
+    organisation_number: OrganisationNumber
+    service: Service
+
+
+class TenantSettings(Frozen):
+    """One municipality: who it is, its units, its connections and its dated rules."""
+
+    connections: Annotated[tuple[ConnectionSettings, ...], GIVEN]
+    rules: Annotated[tuple[DatedRule, ...], GIVEN]
+    name: str
+    organisation_number: OrganisationNumber
+    language: Literal["nb", "nn"]
+    controller: str
+    key_file: KeyFile
+    folder_is_archive: bool = False
+    archive: ArchiveFolder | None = None
+    units: tuple[UnitSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _folder_for_archive(self) -> Self:
+        if self.folder_is_archive and not self.archive:
+            raise Wrong("`folder_is_archive` without a folder", "Add `archive: {folder: …}`")
+        return self
+
+    def rule_on(self, model: type[M], day: date) -> M | None:
+        """Give the rule set of a kind that holds on a day: the one with the latest `valid_from` up to it."""
+        held = [r for r in self.rules if isinstance(r.value, model) and r.valid_from <= day]
+        value = max(held, key=lambda rule: rule.valid_from).value if held else None
+        return value if isinstance(value, model) else None
+
+
+class Logging(Frozen):
+    """How much is logged."""
+
+    level: LogLevel = "info"
+
+
+class HubFile(Frozen):
+    """The keys of `hub.yaml`."""
+
+    environment: Environment
+    data: AnchoredPath
+    database: SecretStr | None = None
+    tenants: tuple[OrganisationNumber, ...] | None = None
+    logging: Logging = Logging()
+
+
+class HubSettings(Frozen):
+    """The whole configuration. `data` is the folder for sealed files and state, `database` a SQLAlchemy URL."""
+
+    environment: Environment
+    data: Path
+    database: SecretStr
+    log_level: LogLevel
+    tenants: tuple[TenantSettings, ...]
+
+    def connection(self, name: str) -> ConnectionSettings:
+        """Find a connection by `<organisation number>/<name>`, or by name alone where there is one tenant.
+
+        Raises NotConfigured, which says what would be right.
+        """
+        if "/" not in name and len(self.tenants) != 1:
+            raise NotConfigured("There is more than one tenant: name the connection as <organisation number>/<name>")
+        full = name if "/" in name else f"{self.tenants[0].organisation_number}/{name}"
+        known = {c.id: c for tenant in self.tenants for c in tenant.connections}
+        if full not in known:
+            raise NotConfigured(f"No connection '{name}'. {suggest(full, known)}")
+        return known[full]

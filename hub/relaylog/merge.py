@@ -1,0 +1,473 @@
+"""One log out of what every system says: a pure function over all systems at once, blind to the order of arrival.
+
+A log is compared place by place. Each system has a base (what it held when the hub last exchanged with it), what the
+hub had sent it then, and what it holds now. A place that one system changed takes its value; when several changed it
+differently a rule ranks them, or the place stays at the agreed value and is a conflict that freezes it alone. Facts
+that protect somebody are never merged away: the strictest from any system holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from hub.relaylog.codes import AddressProtection, ClosedBy, ConsentStatus, LogStatus, Part, Service
+from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, RelayLog
+
+
+class Place(NamedTuple):
+    """A place in a log: list, element id and field. The log's own fields have neither list nor id."""
+
+    collection: str
+    element: str
+    field: str
+
+    def __str__(self) -> str:
+        return f"{self.collection}/{self.element}/{self.field}" if self.collection else self.field
+
+
+Flat = dict[Place, Any]
+"""A log as its places. An element's own place, with an empty field, holds its position in its list."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One connection's side of a log. `seen` is what it holds now, in the hub's ids.
+
+    `base` is what it held when last exchanged and `sent` what the hub meant by that, in the hub's precision; both are
+    None before the first exchange. `services` are those whose work lies in the system.
+    """
+
+    connection: str
+    services: frozenset[Service]
+    seen: RelayLog
+    base: RelayLog | None = None
+    sent: RelayLog | None = None
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """Systems disagree on a place and no rule ranks them. `values` are by connection."""
+
+    place: Place
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """An element that was in a system when last exchanged and is gone there: a proposal, never a deletion."""
+
+    connection: str
+    collection: str
+    element: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The outcome: the log, what stays open, and which connections say each place's value."""
+
+    log: RelayLog
+    conflicts: tuple[Conflict, ...] = ()
+    deletions: tuple[Deletion, ...] = ()
+    provenance: Mapping[Place, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What a person decided for a place, over which values. It holds until a system says something else."""
+
+    value: Any
+    over: tuple[Any, ...]
+
+
+Settlements = Mapping[Place, Settlement]
+
+NESTED_PLACES = frozenset({"subject"})
+"""Values of the log whose fields are places of their own. Other nested values are one place: a name without its unit
+is nobody."""
+
+OWN_OF_SYSTEM = frozenset({"id", "canonical", "changed_at", "source", "template"})
+"""Fields that are each system's own and never merged; the hub sets them."""
+
+UNDISPUTED = frozenset({"writer", "written_on", "language", "opened_by", "unit"})
+"""Fields in which systems may differ without anybody having to decide: the agreed or first value stays."""
+
+
+def merge(agreed: RelayLog | None, systems: Sequence[System], settlements: Settlements | None = None) -> Merged:
+    """Merge what all systems say into one log.
+
+    `agreed` is what was last agreed between the systems, or None at first contact. The same systems with the same
+    records give the same outcome in whatever order they are handed in. The log's id, source and `changed_at` are the
+    caller's to set.
+    """
+    return _Merge(agreed, sorted(systems, key=lambda system: system.connection), settlements or {}).merged()
+
+
+class _Merge:
+    """The work of one merge: all sides flattened to places."""
+
+    def __init__(self, agreed: RelayLog | None, systems: Sequence[System], settlements: Settlements) -> None:
+        self._systems = systems
+        self._settlements = settlements
+        self._agreed = flatten(agreed) if agreed else {}
+        self._seen = {system.connection: flatten(system.seen) for system in systems}
+        self._base = {system.connection: flatten(system.base) for system in systems if system.base}
+        self._sent = {system.connection: flatten(system.sent) for system in systems if system.sent}
+        self._holder = self._service_of(Place("", "", "holder"))
+        self._conflicts: list[Conflict] = []
+        self._provenance: dict[Place, frozenset[str]] = {}
+
+    def merged(self) -> Merged:
+        """Go through every place that any side knows."""
+        places = sorted({place for flat in (self._agreed, *self._seen.values()) for place in flat})
+        out: Flat = {}
+        for place in places:
+            out[place] = self._position(place) if not place.field else self._value(place)
+        self._obey_family(out)
+        return Merged(unflatten(out), tuple(self._conflicts), tuple(self._deletions()), self._provenance)
+
+    def _service_of(self, place: Place) -> Service | None:
+        """Return the service of the person whom a place names: as agreed, else as all systems say that name one."""
+        agreed = self._agreed.get(place)
+        named = [agreed] if agreed else [flat[place] for flat in self._seen.values() if flat.get(place)]
+        services = {actor.service for actor in named}
+        return services.pop() if len(services) == 1 else None
+
+    def _position(self, place: Place) -> tuple[int, int]:
+        """Where an element stands among its like: by the first system, by name, that has it, else as agreed."""
+        for rank, flat in enumerate(self._seen.values()):
+            if place in flat:
+                return rank, flat[place]
+        return len(self._seen), self._agreed.get(place, 0)
+
+    def _value(self, place: Place) -> Any:
+        said = {name: flat[place] for name, flat in self._seen.items() if place in flat}
+        agreed = self._agreed.get(place)
+        strict = strictest(place)
+        if strict is not None:
+            bound = strict([value for value in (agreed, *said.values()) if not empty(value)])
+            if bound is not None:
+                self._provenance[place] = frozenset(name for name, value in said.items() if value == bound)
+                return bound
+        candidates = self._candidates(place, agreed, said)
+        chosen = self._choose(place, agreed, candidates)
+        self._provenance[place] = frozenset(name for name, value in said.items() if value == chosen)
+        return chosen
+
+    def _candidates(self, place: Place, agreed: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was changed, by connection; under "" the agreed value, where a change was made unaware of it."""
+        changed: dict[str, Any] = {}
+        for name, value in said.items():
+            base = self._base.get(name)
+            known = base is not None and place in base
+            if (base[place] == value) if base is not None and known else (empty(value) or value is False):
+                continue
+            if place.field == "part" and not self._may_set_part(place, name, agreed, value):
+                continue
+            changed[name] = _filled(value, agreed)
+            aware = known and self._sent.get(name, {}).get(place) == agreed
+            if not aware and not empty(agreed) and changed[name] != agreed:
+                changed[""] = agreed
+        return changed
+
+    def _choose(self, place: Place, agreed: Any, candidates: dict[str, Any]) -> Any:
+        values = _distinct(candidates.values())
+        if not values:
+            return agreed
+        if len(values) == 1:
+            return values[0]
+        settled = self._settlements.get(place)
+        if settled and all(value in settled.over for value in values):
+            return settled.value
+        saying = {name for name, flat in self._seen.items() if place in flat and self._ranks(place, name)}
+        ranked = _distinct(
+            value
+            for name, value in candidates.items()
+            if name in saying or (not name and any(self._seen[ranking][place] == value for ranking in saying))
+        )
+        if len(ranked) == 1:
+            return ranked[0]
+        if place.field in UNDISPUTED:
+            return agreed if not empty(agreed) else self._first(candidates)
+        self._conflicts.append(Conflict(place, {name: value for name, value in candidates.items() if name}))
+        return agreed if not empty(agreed) else self._first(candidates)
+
+    def _first(self, candidates: Mapping[str, Any]) -> Any:
+        """Before anything was agreed, show the first connection's by name; the conflict keeps it from being sent."""
+        return candidates[min(name for name in candidates if name)]
+
+    def _ranks(self, place: Place, connection: str) -> bool:
+        """The holder's system ranks for the log's own fields, the responsible service's for its measures."""
+        services = next(system.services for system in self._systems if system.connection == connection)
+        if not place.collection or place.collection == "handovers":
+            return self._holder in services
+        if place.collection == "measures":
+            return self._service_of(place._replace(field="responsible")) in services
+        return False
+
+    def _may_set_part(self, place: Place, connection: str, agreed: Any, part: Part) -> bool:
+        """Any system may tighten a part, only its writer's may loosen it."""
+        if agreed is None or TIGHTNESS[part] >= TIGHTNESS[agreed]:
+            return True
+        writer = self._agreed.get(place._replace(field="writer"))
+        return writer in next(system.services for system in self._systems if system.connection == connection)
+
+    def _obey_family(self, out: Flat) -> None:
+        """The family or the youth closing the log is obeyed from any system."""
+        closings = [flat.get(CLOSURE) for flat in (self._agreed, *self._seen.values())]
+        obeyed = [
+            closure for closure in closings if closure and closure.decided_by in (ClosedBy.GUARDIAN, ClosedBy.YOUTH)
+        ]
+        if obeyed:
+            out[CLOSURE] = min(obeyed, key=lambda closure: (closure.on or date.max, str(closure.reason), closure.text))
+            out[STATUS] = LogStatus.CLOSED
+            self._conflicts = [conflict for conflict in self._conflicts if conflict.place not in (CLOSURE, STATUS)]
+
+    def _deletions(self) -> Iterator[Deletion]:
+        for name, base in self._base.items():
+            for place in base:
+                if not place.field and place not in self._seen[name]:
+                    yield Deletion(name, place.collection, place.element)
+
+
+CLOSURE = Place("", "", "closure")
+STATUS = Place("", "", "status")
+
+
+def acknowledge(
+    agreed: RelayLog | None, merged: Merged, systems: Sequence[System], exchange: Exchange
+) -> tuple[RelayLog, tuple[System, ...]]:
+    """Return the agreed log and the systems' sides after a system took in a view.
+
+    What was delivered is agreed with the systems that said it; the others still have it before them. A place that was
+    not delivered, withheld or frozen, keeps its base: an edit of it is not forgotten.
+    """
+    now = flatten(exchange.now)
+    news = {place: value for place, value in flatten(exchange.delivered).items() if not empty(value)}
+    news.update(
+        {place: merged_value for place, merged_value in flatten(merged.log).items() if place in exchange.cleared}
+    )
+    sides = []
+    for system in systems:
+        if system.connection == exchange.connection:
+            side = _exchanged(system, {place: now[place] for place in news if place in now}, news)
+            sides.append(replace(side, seen=exchange.now))
+        else:
+            seen = flatten(system.seen)
+            held = flatten(exchange.held.get(system.connection, system.seen))
+            said = {
+                place
+                for place in news
+                if place in seen and seen[place] == held.get(place) and _says(system.connection, place, merged)
+            }
+            sides.append(
+                _exchanged(system, {place: seen[place] for place in said}, {place: news[place] for place in said})
+            )
+    return unflatten({**(flatten(agreed) if agreed else {}), **news}), tuple(sides)
+
+
+def _says(connection: str, place: Place, merged: Merged) -> bool:
+    return not place.field or connection in merged.provenance.get(place, frozenset())
+
+
+def _exchanged(system: System, held: Flat, meant: Flat) -> System:
+    if not held:
+        return system
+    base = {**(flatten(system.base) if system.base else {}), **held}
+    sent = {**(flatten(system.sent) if system.sent else {}), **meant}
+    return replace(system, base=unflatten(base), sent=unflatten(sent))
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What passed between the hub and a system: the view delivered and what the system holds since, in hub ids.
+
+    `cleared` are the places that were emptied on purpose. `held` is what the other systems held when the view was
+    made: what they have changed since is not agreed by it.
+    """
+
+    connection: str
+    delivered: RelayLog
+    now: RelayLog
+    cleared: frozenset[Place] = frozenset()
+    held: Mapping[str, RelayLog] = field(default_factory=dict)
+
+
+# --- facts that protect somebody ---------------------------------------------------------------------------------
+
+TIGHTNESS = {
+    Part.EDUCATION: 0,
+    Part.PPT: 1,
+    Part.HEALTH: 1,
+    Part.CONTACT: 2,
+    Part.CHILD_VOICE: 2,
+    Part.CHILD_WELFARE: 3,
+    Part.ABOUT_OTHERS: 4,
+    Part.OWN: 5,
+}
+"""How tightly a part is kept: a higher number reaches fewer."""
+
+ENDED_CONSENT = (ConsentStatus.WITHDRAWN, ConsentStatus.REFUSED, ConsentStatus.EXPIRED)
+PROTECTION_ORDER = (
+    AddressProtection.NONE,
+    AddressProtection.CLIENT_ADDRESS,
+    AddressProtection.CONFIDENTIAL,
+    AddressProtection.STRICTLY_CONFIDENTIAL,
+)
+
+Strictest = Callable[[list[Any]], Any]
+
+
+def _any_true(values: list[Any]) -> bool | None:
+    return True if any(values) else None
+
+
+def _earliest(values: list[Any]) -> date | None:
+    return min(values, default=None)
+
+
+def _ended(values: list[Any]) -> ConsentStatus | None:
+    return next((status for status in ENDED_CONSENT if status in values), None)
+
+
+def _common_parts(values: list[Any]) -> tuple[Part, ...] | None:
+    common = [part for part in values[0] if all(part in value for value in values)] if values else []
+    return tuple(sorted(common)) or ((Part.EDUCATION,) if values else None)
+
+
+def _most_protected(values: list[Any]) -> AddressProtection | None:
+    known = [value for value in values if value in PROTECTION_ORDER]
+    return max(known, key=PROTECTION_ORDER.index) if known else None
+
+
+def _any_false(values: list[Any]) -> bool | None:
+    return False if False in values else None
+
+
+STRICT: Mapping[tuple[str, str], Strictest] = {
+    ("", "violence"): _any_true,
+    ("", "subject.address_protection"): _most_protected,
+    ("guardians", "barred"): _any_true,
+    ("guardians", "address_protection"): _most_protected,
+    ("relatives", "address_protection"): _most_protected,
+    ("consents", "status"): _ended,
+    ("consents", "withdrawn_on"): _earliest,
+    ("consents", "valid_to"): _earliest,
+    ("consents", "parts"): _common_parts,
+    ("consents", "child_asked"): _any_false,
+    ("guardians", "parental_responsibility"): _any_false,
+    ("", "opened_on"): _earliest,
+}
+"""Places where the strictest value from any system holds at once; None means that nothing strict was said."""
+
+
+def strictest(place: Place) -> Strictest | None:
+    """Return the rule of a place that protects somebody."""
+    return STRICT.get((place.collection, place.field))
+
+
+# --- logs as places ----------------------------------------------------------------------------------------------
+
+
+def flatten(log: RelayLog) -> Flat:
+    """Return a log as its places and their values."""
+    flat: Flat = {}
+    for name in _log_fields():
+        value = getattr(log, name)
+        if name in NESTED_PLACES:
+            for inner in type(value).model_fields:
+                flat[Place("", "", f"{name}.{inner}")] = getattr(value, inner)
+        else:
+            flat[Place("", "", name)] = value
+    for collection, model in COLLECTIONS.items():
+        for position, element in enumerate(getattr(log, collection)):
+            flat[Place(collection, element.id, "")] = position
+            for name in _element_fields(model):
+                flat[Place(collection, element.id, name)] = getattr(element, name)
+    return flat
+
+
+def unflatten(flat: Flat) -> RelayLog:
+    """Return the log that places make; an element stands by its date and then its position."""
+    own: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    elements: dict[tuple[str, str], dict[str, Any]] = {}
+    positions: dict[tuple[str, str], Any] = {}
+    for place, value in flat.items():
+        if place.collection and place.field:
+            elements.setdefault((place.collection, place.element), {})[place.field] = value
+        elif place.collection:
+            positions[place.collection, place.element] = value if isinstance(value, tuple) else (0, value)
+        elif "." in place.field:
+            outer, inner = place.field.split(".")
+            nested.setdefault(outer, {})[inner] = value
+        elif value is not None:
+            own[place.field] = value
+    lists: dict[str, list[Element]] = {}
+    for key in sorted(elements, key=lambda key: (_when(elements[key]), positions.get(key, (0, 0)), key[1])):
+        model = COLLECTIONS[key[0]]
+        lists.setdefault(key[0], []).append(model(id=key[1], **_present(model, elements[key])))
+    values = {name: _built(RelayLog, name, inner) for name, inner in nested.items()}
+    return RelayLog(**own, **values, **{name: tuple(items) for name, items in lists.items()})
+
+
+def _built(model: type[Frozen], name: str, values: Mapping[str, Any]) -> Frozen:
+    inner = type(model.model_fields[name].default)
+    built: Frozen = inner(**_present(inner, values))
+    return built
+
+
+def _present(model: type[Frozen], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in values.items() if value is not None or model.model_fields[name].default is None
+    }
+
+
+def _when(values: Mapping[str, Any]) -> date:
+    """The date that an element stands by: the first that its kind has. Those without stand first."""
+    for name in ("on", "starts_at", "offered_on", "valid_from", "from_on", "starts_on"):
+        value = values.get(name)
+        if isinstance(value, date):
+            return value.date() if isinstance(value, datetime) else value
+    return date.min
+
+
+@cache
+def _log_fields() -> tuple[str, ...]:
+    return tuple(name for name in RelayLog.model_fields if name not in COLLECTIONS and name not in OWN_OF_SYSTEM)
+
+
+@cache
+def _element_fields(model: type[Element]) -> tuple[str, ...]:
+    return tuple(name for name in model.model_fields if name != "id")
+
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+def empty(value: Any) -> bool:
+    """Tell whether a value says nothing: absent, blank, no items, or a code nobody knows."""
+    return value is None or value == "" or value == () or value == "unknown"
+
+
+def _filled(value: Any, agreed: Any) -> Any:
+    """Return a person or a closing with what the system's template cannot carry filled in, if it is the same one."""
+    if isinstance(value, Actor) and isinstance(agreed, Actor):
+        same = value.name == agreed.name and value.service in (agreed.service, Service.UNKNOWN)
+    else:
+        same = isinstance(value, Closure) and isinstance(agreed, Closure) and value.on == agreed.on
+    if not same:
+        return value
+    gaps = {name: getattr(agreed, name) for name in type(value).model_fields if empty(getattr(value, name))}
+    return value.model_copy(update=gaps)
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

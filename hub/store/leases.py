@@ -1,0 +1,142 @@
+"""Leases: one worker at a time on a row of work, and no writing by one that has lost it.
+
+A claim takes a row for a while and raises its fence, a number that only grows. Every later write calls `guard` in
+its own transaction; a worker that slept past its lease while another took the row is refused there. What became of
+a dead worker's row differs: a run starts over, but a delivery that was being sent may have arrived, so that it is
+unknown until somebody has looked. Time is handed in, the same clock for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, case, func, or_, select, update
+
+from hub.store.tables import DeliveryState, LeasedColumns, RunState, deliveries, runs
+
+
+class LeaseLost(Exception):
+    """The row has been claimed or freed since. Write nothing more for it; what is due will be taken again."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of rows of work: where they lie, which may be claimed, and what a dead worker leaves behind."""
+
+    kind: str
+    table: Table[LeasedColumns]
+    id: Column[str]
+    state: Column[Any]
+    waiting: frozenset[StrEnum]
+    working: StrEnum
+    """The state in which a worker is busy with the row."""
+    left_behind: StrEnum
+    """The state that `working` turns into when its worker died."""
+
+
+RUNS = Work("run", runs, runs.c.run_id, runs.c.state, frozenset({RunState.QUEUED}), RunState.RUNNING, RunState.QUEUED)
+DELIVERIES = Work(
+    "delivery",
+    deliveries,
+    deliveries.c.delivery_id,
+    deliveries.c.state,
+    frozenset({DeliveryState.READY, DeliveryState.UNKNOWN}),
+    DeliveryState.SENDING,
+    DeliveryState.UNKNOWN,
+)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A row that one worker has until an instant. `fence` is what its writes are known by."""
+
+    work: Work
+    row_id: str
+    owner: str
+    until: datetime
+    fence: int
+
+
+def due(tx: Connection, work: Work, now: datetime, limit: int) -> list[str]:
+    """Return the ids of rows that may be claimed now, the longest due first."""
+    statement = select(work.id).where(_claimable(work, now)).order_by(work.table.c.due_at, work.id).limit(limit)
+    return list(tx.scalars(statement))
+
+
+def claim(tx: Connection, work: Work, row_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
+    """Take a row, or return None where it is not due, not waiting, or somebody else's.
+
+    A claimed run is `running` and has one attempt more; a connection has one running run at a time, so that another
+    waits for it. A claimed delivery keeps its state: it becomes `sending` only when bytes are about to leave.
+    """
+    c = work.table.c
+    statement = (
+        update(work.table)
+        .where(work.id == row_id, _claimable(work, now))
+        .values({c.lease_owner: owner, c.lease_until: until, c.fence: c.fence + 1, c.attempts: c.attempts + 1})
+        .returning(c.fence)
+    )
+    if work is RUNS:
+        statement = statement.values(
+            {runs.c.state: RunState.RUNNING, runs.c.started_at: func.coalesce(runs.c.started_at, now)}
+        )
+    fence = tx.scalar(statement)
+    return None if fence is None else Lease(work, row_id, owner, until, fence)
+
+
+def guard(tx: Connection, lease: Lease) -> None:
+    """Raise LeaseLost unless the row is still this lease's; hold it until the transaction ends.
+
+    To be called first in every transaction that writes on behalf of the row.
+    """
+    work = lease.work
+    held = select(work.table.c.fence).where(work.id == lease.row_id).with_for_update()
+    if tx.scalar(held) != lease.fence:
+        raise LeaseLost(f"{work.kind} {lease.row_id}: another worker has taken it since fence {lease.fence}")
+
+
+def renew(tx: Connection, lease: Lease, until: datetime) -> Lease:
+    """Keep a row for longer. Raises LeaseLost."""
+    guard(tx, lease)
+    tx.execute(
+        update(lease.work.table).where(lease.work.id == lease.row_id).values({lease.work.table.c.lease_until: until})
+    )
+    return replace(lease, until=until)
+
+
+def release(tx: Connection, lease: Lease, **values: object) -> None:
+    """Give a row back and write how it went: `state`, `due_at`, `error_class` and the like. Raises LeaseLost.
+
+    The fence grows, so that nothing more can be written under this lease.
+    """
+    guard(tx, lease)
+    freed: dict[str, object] = {"lease_owner": None, "lease_until": None, "fence": lease.fence + 1}
+    tx.execute(update(lease.work.table).where(lease.work.id == lease.row_id).values(values | freed))
+
+
+def free_dead(tx: Connection, work: Work, now: datetime) -> list[str]:
+    """Free the rows whose worker let its lease pass, and return their ids."""
+    c = work.table.c
+    state = case((work.state == work.working, work.left_behind), else_=work.state)
+    dead = (
+        update(work.table)
+        .where(c.lease_until <= now, work.state.in_([*work.waiting, work.working]))
+        .values({c.lease_owner: None, c.lease_until: None, c.fence: c.fence + 1, work.state: state})
+        .returning(work.id)
+    )
+    return sorted(tx.scalars(dead))
+
+
+def _claimable(work: Work, now: datetime) -> ColumnElement[bool]:
+    c = work.table.c
+    free = and_(work.state.in_(work.waiting), c.due_at <= now, or_(c.lease_until.is_(None), c.lease_until <= now))
+    if work is not RUNS:
+        return free
+    other = runs.alias()
+    running = select(other.c.run_id).where(
+        other.c.tenant == runs.c.tenant, other.c.connection == runs.c.connection, other.c.state == RunState.RUNNING
+    )
+    return and_(free, ~running.exists())

@@ -1,0 +1,252 @@
+"""Sealing: nothing that tells about a child reaches the database, a file or an error in clear.
+
+Each log has a data key of its own; so has each row that belongs to no log yet. Data keys are wrapped by the tenant's
+key, which lies in a file outside the database, so that deleting a data key shreds all that was sealed under it,
+backups of the database included once the backup's own copy of the key is gone. AES-256-GCM throughout, with the
+tenant, the owner of the key and the field bound in, so that a blob moved to another row or column does not open.
+Nothing is compressed before sealing: lengths are visible, and compression would let them tell about the content.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from sqlalchemy import Connection, delete, insert, select
+
+from hub.store.tables import log_keys
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+_FORMAT = b"\x01"  # AES-256-GCM, nonce first; another first byte would mean another way of sealing
+
+
+class SealError(Exception):
+    """Something sealed cannot be opened. The message names tenant, owner and field, never content."""
+
+
+class Shredded(SealError):
+    """There is no data key: it was shredded, or never made. What was sealed under it is gone for good."""
+
+
+class SealBroken(SealError):
+    """The blob or the key is not what was stored: damage, tampering, or the wrong tenant's key."""
+
+
+class KeyFileError(Exception):
+    """A tenant's key file is missing, open to others, or not readable. Says what to do."""
+
+
+class Purpose(StrEnum):
+    """What a keyed hash is for. Hashes of one value for two purposes do not resemble one another."""
+
+    SUBJECT = "subject"
+    CHANGE = "change"
+    VIEW = "view"
+    CONTENT = "content"
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """Seals and opens under one data key. `owner` is what the key belongs to: `log:<id>`, `quarantine:<id>`."""
+
+    tenant: str
+    owner: str
+    _key: AESGCM = field(repr=False)
+
+    def seal(self, field: str, data: bytes) -> bytes:
+        """Seal bytes for one field.
+
+        `field` names table and column, and the row where the owner has several: `records.sealed_record/<connection>`.
+        The same text opens it.
+        """
+        return _seal(self._key, data, _bound(self.tenant, self.owner, field))
+
+    def open(self, field: str, blob: bytes) -> bytes:
+        """Return what was sealed for the field. Raises SealBroken."""
+        opened = _open(self._key, blob, _bound(self.tenant, self.owner, field))
+        if opened is None:
+            raise SealBroken(
+                f"tenant {self.tenant}, {self.owner}, field {field}: does not open; restore the row from a backup"
+            )
+        return opened
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A data key just made: what seals with it, and what to store so that it can be had again."""
+
+    sealer: Sealer
+    wrapped_key: bytes = field(repr=False)
+    key_version: int
+
+
+class TenantKeys:
+    """The keys of one tenant: wraps data keys and makes keyed hashes. Never shown, never logged."""
+
+    def __init__(self, tenant: str, current: int, keys: dict[int, bytes], hashing: bytes) -> None:
+        self.tenant = tenant
+        self._current = current
+        self._wrapping = {version: AESGCM(key) for version, key in keys.items()}
+        self._hashing = {purpose: _derived(hashing, f"hash/{purpose}") for purpose in Purpose}
+        self._archive = _derived(hashing, "archive")
+
+    def new_key(self, owner: str) -> NewKey:
+        """Make a data key for an owner such as `log:<id>` or `quarantine:<id>`."""
+        key = os.urandom(_KEY_BYTES)
+        wrapped = _seal(self._wrapping[self._current], key, _bound(self.tenant, owner, "wrapped_key"))
+        return NewKey(Sealer(self.tenant, owner, AESGCM(key)), wrapped, self._current)
+
+    def sealer(self, owner: str, wrapped_key: bytes | None, key_version: int | None) -> Sealer:
+        """Return the sealer of a stored data key.
+
+        Raises Shredded where there is none, SealBroken where it is not this owner's, and KeyFileError where the
+        key file lacks the version.
+        """
+        if wrapped_key is None or key_version is None:
+            raise Shredded(f"tenant {self.tenant}, {owner}: the key is shredded; nothing can be opened")
+        wrapping = self._wrapping.get(key_version)
+        if wrapping is None:
+            raise KeyFileError(
+                f"tenant {self.tenant}, {owner}: key version {key_version} is not in the key file; "
+                "put back the key file that had it"
+            )
+        key = _open(wrapping, wrapped_key, _bound(self.tenant, owner, "wrapped_key"))
+        if key is None:
+            raise SealBroken(
+                f"tenant {self.tenant}, {owner}, field wrapped_key: does not open; check that the key file is this "
+                "tenant's, or restore the row from a backup"
+            )
+        return Sealer(self.tenant, owner, AESGCM(key))
+
+    def archive_key(self) -> bytes:
+        """Return the 32 bytes that the folder archive is sealed with: the same as long as the tenant exists."""
+        return self._archive
+
+    def keyed_hash(self, purpose: Purpose, data: bytes) -> str:
+        """Return HMAC-SHA256 in hex, by which equal values are found without knowing them. Stable for the tenant."""
+        return hmac.new(self._hashing[purpose], data, hashlib.sha256).hexdigest()
+
+
+def new_key_file(path: Path) -> None:
+    """Make a key file with fresh keys, readable by its owner only. Raises KeyFileError where one exists.
+
+    The file is JSON: `current` (the version that wraps new data keys), `keys` (32 bytes each, base64, by version)
+    and `hashing` (32 bytes, base64), which stays when a version is added, so that keyed hashes still match.
+    """
+    content = {"current": 1, "keys": {"1": _fresh()}, "hashing": _fresh()}
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise KeyFileError(
+            f"{path}: there is a key file already, and what is sealed opens with nothing else; "
+            "move it away first if it is really to be replaced"
+        ) from None
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def create_log_keys(tx: Connection, keys: TenantKeys, log_ids: Iterable[str], at: datetime) -> dict[str, Sealer]:
+    """Make and store a data key for each new log, and return their sealers by log id."""
+    made = {log_id: keys.new_key(f"log:{log_id}") for log_id in log_ids}
+    rows = [
+        {
+            "tenant": keys.tenant,
+            "log_id": log_id,
+            "wrapped_key": new.wrapped_key,
+            "key_version": new.key_version,
+            "created_at": at,
+        }
+        for log_id, new in made.items()
+    ]
+    if rows:
+        tx.execute(insert(log_keys), rows)
+    return {log_id: new.sealer for log_id, new in made.items()}
+
+
+def log_sealer(tx: Connection, keys: TenantKeys, log_id: str) -> Sealer:
+    """Return the sealer of a log. Raises Shredded, SealBroken or KeyFileError."""
+    row = tx.execute(
+        select(log_keys.c.wrapped_key, log_keys.c.key_version).where(
+            log_keys.c.tenant == keys.tenant, log_keys.c.log_id == log_id
+        )
+    ).one_or_none()
+    wrapped, version = (row.wrapped_key, row.key_version) if row else (None, None)
+    return keys.sealer(f"log:{log_id}", wrapped, version)
+
+
+def shred_log(tx: Connection, tenant: str, log_id: str) -> None:
+    """Delete a log's data key. All that was sealed under it can never be opened again."""
+    tx.execute(delete(log_keys).where(log_keys.c.tenant == tenant, log_keys.c.log_id == log_id))
+
+
+def read_key_file(path: Path, tenant: str) -> TenantKeys:
+    """Read a tenant's key file. Raises KeyFileError where it is missing, open to others, or no key file."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise KeyFileError(
+            f"{path}: no readable key file for tenant {tenant}; put it back, or make one for a new tenant"
+        ) from None
+    if mode & 0o007:
+        raise KeyFileError(f"{path}: others on this machine can reach the key file; run: chmod 600 {path}")
+    try:
+        content = json.loads(text)
+        keys = {int(version): _bytes(key) for version, key in content["keys"].items()}
+        current = int(content["current"])
+        hashing = _bytes(content["hashing"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise KeyFileError(f"{path}: not a key file (see `new_key_file`); put back the file that was there") from None
+    if current not in keys:
+        raise KeyFileError(f"{path}: `current` names version {current}, which is not under `keys`; correct `current`")
+    return TenantKeys(tenant, current, keys, hashing)
+
+
+def _bytes(encoded: str) -> bytes:
+    key = base64.b64decode(encoded, validate=True)
+    if len(key) != _KEY_BYTES:
+        raise binascii.Error
+    return key
+
+
+def _fresh() -> str:
+    return base64.b64encode(os.urandom(_KEY_BYTES)).decode("ascii")
+
+
+def _derived(root: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=f"stafetthub/{purpose}".encode()).derive(root)
+
+
+def _bound(*parts: str) -> bytes:
+    return json.dumps(parts).encode()  # a list keeps its parts apart whatever stands in them
+
+
+def _seal(key: AESGCM, data: bytes, bound: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return _FORMAT + nonce + key.encrypt(nonce, data, bound)
+
+
+def _open(key: AESGCM, blob: bytes, bound: bytes) -> bytes | None:
+    start = len(_FORMAT)
+    if blob[:start] != _FORMAT:
+        return None
+    try:
+        return key.decrypt(blob[start : start + _NONCE_BYTES], blob[start + _NONCE_BYTES :], bound)
+    except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+        return None

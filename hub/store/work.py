@@ -1,0 +1,242 @@
+"""Runs, cursors, deliveries and packages as rows: work that is written down before it begins, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from hub.store.database import upsert
+from hub.store.events import Action, append
+from hub.store.tables import (
+    DeliveryKind,
+    DeliveryState,
+    RunState,
+    archived,
+    connection_state,
+    cursors,
+    deliveries,
+    packages,
+    runs,
+)
+
+ACTOR = "hub"
+OPEN_DELIVERY = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+DELIVERY_EVENTS = {
+    DeliveryState.DONE: Action.DELIVERY_DONE,
+    DeliveryState.UNKNOWN: Action.DELIVERY_UNKNOWN,
+    DeliveryState.SUPERSEDED: Action.DELIVERY_SUPERSEDED,
+    DeliveryState.FAILED: Action.DELIVERY_FAILED,
+    DeliveryState.HELD: Action.DELIVERY_HELD,
+    DeliveryState.READY: Action.DELIVERY_READY,
+}
+
+
+@dataclass(frozen=True)
+class NewDelivery:
+    """A change to send or a package to archive: to whom, what, made from which version by which mapping."""
+
+    delivery_id: str
+    connection: str
+    log_id: str
+    kind: DeliveryKind
+    sealed_payload: bytes
+    view_hash: str
+    log_version: int
+    mapping: str | None = None
+    mapping_version: int | None = None
+
+
+class WorkStore:
+    """The work of one tenant."""
+
+    def __init__(self, tenant: str, new_id: Callable[[], str]) -> None:
+        self._tenant = tenant
+        self._new_id = new_id
+
+    # --- runs and cursors ----------------------------------------------------------------------------------------
+
+    def queue_run(
+        self, tx: Connection, connection: str, occurrence: str, why: str, planned_at: datetime, now: datetime
+    ) -> str | None:
+        """Write down a run before it begins; None when this occurrence is written down already."""
+        run_id = self._new_id()
+        row = {
+            "run_id": run_id,
+            "tenant": self._tenant,
+            "connection": connection,
+            "occurrence": occurrence,
+            "planned_at": planned_at,
+            "why": why,
+            "state": RunState.QUEUED,
+            "counts": {},
+            "queued_at": now,
+            "due_at": now,
+            "attempts": 0,
+            "fence": 0,
+        }
+        known = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.occurrence == occurrence)
+        if tx.execute(select(runs.c.run_id).where(*known)).first():
+            return None
+        tx.execute(insert(runs).values(row))
+        append(tx, self._tenant, Action.RUN_QUEUED, "run", run_id, ACTOR, now, why=why)
+        return run_id
+
+    def run(self, tx: Connection, run_id: str) -> Row[Any]:
+        """Return one run."""
+        return tx.execute(select(runs).where(runs.c.tenant == self._tenant, runs.c.run_id == run_id)).one()
+
+    def add_counts(self, tx: Connection, run_id: str, counts: dict[str, int]) -> None:
+        """Write what a run has done so far."""
+        tx.execute(update(runs).where(runs.c.run_id == run_id).values(counts=counts))
+
+    def last_run(self, tx: Connection, connection: str) -> Row[Any] | None:
+        """Return the latest run of a connection that began."""
+        return tx.execute(
+            select(runs)
+            .where(runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.started_at.is_not(None))
+            .order_by(runs.c.started_at.desc())
+            .limit(1)
+        ).first()
+
+    def cursor(self, tx: Connection, connection: str) -> str | None:
+        """Return how far a connection has been read; None before its first whole run."""
+        where = (cursors.c.tenant == self._tenant, cursors.c.connection == connection)
+        return tx.scalar(select(cursors.c.value).where(*where))
+
+    def move_cursor(self, tx: Connection, connection: str, value: str, now: datetime) -> None:
+        """Note that everything up to a cursor is stored."""
+        row = {"tenant": self._tenant, "connection": connection, "value": value, "updated_at": now}
+        upsert(tx, cursors, [row], on=["tenant", "connection"])
+
+    def succeeded(self, tx: Connection, connection: str, now: datetime) -> None:
+        """Note that a connection answered well."""
+        row = {"tenant": self._tenant, "connection": connection, "failures": 0, "last_success_at": now}
+        upsert(tx, connection_state, [row], on=["tenant", "connection"])
+
+    # --- deliveries ----------------------------------------------------------------------------------------------
+
+    def open_delivery(self, tx: Connection, connection: str, log_id: str, kind: DeliveryKind) -> Row[Any] | None:
+        """Return the one delivery of a log to a connection that is not ended."""
+        c = deliveries.c
+        return tx.execute(
+            select(deliveries).where(
+                c.tenant == self._tenant,
+                c.connection == connection,
+                c.log_id == log_id,
+                c.kind == kind,
+                c.state.in_(OPEN_DELIVERY),
+            )
+        ).first()
+
+    def add_delivery(self, tx: Connection, new: NewDelivery, now: datetime) -> None:
+        """Write down a delivery before anything is sent. Its id is the key of all its attempts."""
+        tx.execute(
+            insert(deliveries).values(
+                delivery_id=new.delivery_id,
+                tenant=self._tenant,
+                connection=new.connection,
+                log_id=new.log_id,
+                kind=new.kind,
+                state=DeliveryState.READY,
+                idempotency_key=new.delivery_id,
+                sealed_payload=new.sealed_payload,
+                view_hash=new.view_hash,
+                log_version=new.log_version,
+                mapping=new.mapping,
+                mapping_version=new.mapping_version,
+                attempts=0,
+                fence=0,
+                due_at=now,
+                created_at=now,
+            )
+        )
+        self._event(tx, DeliveryState.READY, new.delivery_id, new.log_id, now)
+
+    def due_deliveries(self, tx: Connection, kind: DeliveryKind, now: datetime) -> list[str]:
+        """Return the ids of deliveries of a kind that may be attempted now, the longest due first."""
+        c = deliveries.c
+        free = or_(c.lease_until.is_(None), c.lease_until <= now)
+        waiting = c.state.in_((DeliveryState.READY, DeliveryState.UNKNOWN))
+        where = (c.tenant == self._tenant, c.kind == kind, waiting, c.due_at <= now, free)
+        return list(tx.scalars(select(c.delivery_id).where(*where).order_by(c.due_at, c.delivery_id)))
+
+    def delivery(self, tx: Connection, delivery_id: str) -> Row[Any]:
+        """Return one delivery."""
+        c = deliveries.c
+        return tx.execute(select(deliveries).where(c.tenant == self._tenant, c.delivery_id == delivery_id)).one()
+
+    def end_delivery(
+        self, tx: Connection, delivery_id: str, state: DeliveryState, now: datetime, **values: object
+    ) -> None:
+        """Write how a delivery stands; one that has ended keeps no payload."""
+        ended = {} if state in OPEN_DELIVERY else {"done_at": now, "sealed_payload": None}
+        changed = (
+            update(deliveries).where(deliveries.c.delivery_id == delivery_id).values(state=state, **ended, **values)
+        )
+        log_id = tx.scalar(changed.returning(deliveries.c.log_id))
+        if log_id:
+            self._event(tx, state, delivery_id, log_id, now)
+
+    def mark_sending(self, tx: Connection, delivery_id: str, now: datetime) -> None:
+        """Note that bytes are about to leave."""
+        where = deliveries.c.delivery_id == delivery_id
+        tx.execute(update(deliveries).where(where).values(state=DeliveryState.SENDING, sent_at=now))
+        append(tx, self._tenant, Action.DELIVERY_SENT, "delivery", delivery_id, ACTOR, now)
+
+    def delivery_counts(self, tx: Connection, kind: DeliveryKind) -> dict[tuple[str, DeliveryState], int]:
+        """Return how many deliveries stand where, by connection and state."""
+        c = deliveries.c
+        rows = tx.execute(
+            select(c.connection, c.state, func.count().label("number"))
+            .where(c.tenant == self._tenant, c.kind == kind)
+            .group_by(c.connection, c.state)
+        )
+        return {(row.connection, row.state): row.number for row in rows}
+
+    def _event(self, tx: Connection, state: DeliveryState, delivery_id: str, log_id: str, now: datetime) -> None:
+        append(tx, self._tenant, DELIVERY_EVENTS[state], "delivery", delivery_id, ACTOR, now, log=log_id)
+
+    # --- packages and proofs -------------------------------------------------------------------------------------
+
+    def latest_package(self, tx: Connection, log_id: str) -> Row[Any] | None:
+        """Return the newest package of a log."""
+        where = (packages.c.tenant == self._tenant, packages.c.log_id == log_id)
+        return tx.execute(select(packages).where(*where).order_by(packages.c.revision.desc()).limit(1)).first()
+
+    def add_package(self, tx: Connection, row: dict[str, object], now: datetime) -> str:
+        """Keep a package, made once for every archive."""
+        package_id = self._new_id()
+        tx.execute(insert(packages).values(package_id=package_id, tenant=self._tenant, created_at=now, **row))
+        append(tx, self._tenant, Action.PACKAGE_MADE, "log", str(row["log_id"]), ACTOR, now, package=package_id)
+        return package_id
+
+    def drop_package_bytes(self, tx: Connection, log_id: str) -> None:
+        """Forget the bytes of a log's packages: every archive has them."""
+        where = (packages.c.tenant == self._tenant, packages.c.log_id == log_id)
+        tx.execute(update(packages).where(*where).values(sealed_bytes=None))
+
+    def add_proof(
+        self, tx: Connection, log_id: str, revision: int, target: str, delivery_id: str, reference: str, now: datetime
+    ) -> None:
+        """Keep the proof that a target has a revision of a log."""
+        tx.execute(
+            insert(archived).values(
+                tenant=self._tenant,
+                log_id=log_id,
+                revision=revision,
+                target=target,
+                delivery_id=delivery_id,
+                receipt_ref=reference,
+                archived_at=now,
+            )
+        )
+        append(tx, self._tenant, Action.ARCHIVE_RECEIVED, "log", log_id, ACTOR, now, delivery=delivery_id)
+
+    def archived(self, tx: Connection) -> list[Row[Any]]:
+        """Return every proof, in the order it came."""
+        where = archived.c.tenant == self._tenant
+        return list(tx.execute(select(archived).where(where).order_by(archived.c.archived_at, archived.c.log_id)))

@@ -1,0 +1,220 @@
+"""Admit: one record becomes part of a log, or goes to quarantine with the reason.
+
+A record is read by its mapping, its person is checked, its log is found or made, its elements get the hub's ids, and
+everything that all systems say of the log is merged again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection as Transaction
+
+from hub.connectors.base import SourceRecord
+from hub.mappings.language import MappingError
+from hub.relaylog.codes import LogStatus
+from hub.relaylog.merge import Merged, System, merge
+from hub.relaylog.model import RelayLog, Source, Template
+from hub.relaylog.nationalid import InvalidNationalId, parse
+from hub.store.inbox import NewConflict, NewProposal, Refusal
+from hub.store.logs import KnownRecord, Side, StoredLog
+from hub.store.tables import ProposalKind
+from hub.sync.context import Connection, Tenant
+from hub.sync.identity import in_hub_ids
+
+OPEN_STATUS = frozenset(
+    {LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.ACTIVE, LogStatus.PAUSED, LogStatus.UNKNOWN}
+)
+_VALUE: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Admission(StrEnum):
+    """What became of a record."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    QUARANTINED = "quarantined"
+
+
+class Admitter:
+    """Takes the records of one connection in, within a page's transaction."""
+
+    def __init__(self, tenant: Tenant, connection: Connection, run_id: str | None) -> None:
+        self._tenant = tenant
+        self._connection = connection
+        self._run_id = run_id
+
+    def page(self, tx: Transaction, records: tuple[SourceRecord, ...], now: datetime) -> dict[Admission, int]:
+        """Take a page in and return what became of its records."""
+        known = self._tenant.logs.known_records(tx, self._connection.id)
+        suspect = self._tenant.inbox.quarantined(tx, self._connection.id)
+        counts = dict.fromkeys(Admission, 0)
+        again: list[str] = []
+        for record in records:
+            admission = self._record(tx, record, known.get(record.id), suspect.get(record.id), now)
+            counts[admission] += 1
+            if admission is Admission.UNCHANGED:
+                again.append(record.id)
+        if again:
+            self._tenant.logs.seen_again(tx, self._connection.id, again, self._run_id, now)
+        return counts
+
+    def _record(
+        self, tx: Transaction, record: SourceRecord, known: KnownRecord | None, suspect: str | None, now: datetime
+    ) -> Admission:
+        change_hash = self._tenant.logs.change_hash(self._connection.mapping.stable(record.tree))
+        if known is not None and known.change_hash == change_hash and suspect is None:
+            return Admission.UNCHANGED
+        answer = self._read(record)
+        if isinstance(answer, Refusal):
+            self._refuse(tx, record, change_hash, answer, now)
+            return Admission.QUARANTINED
+        self._take_in(tx, record, answer, change_hash, known.log_id if known else None, now)
+        if suspect is not None:
+            self._tenant.inbox.out_of_quarantine(tx, self._connection.id, record.id, now)
+        return Admission.CHANGED if known else Admission.NEW
+
+    def _read(self, record: SourceRecord) -> RelayLog | Refusal:
+        mapping = self._connection.mapping
+        if not record.id:
+            return Refusal("no_id", "/", f"{mapping.id}: a record needs an id of its own")
+        if not mapping.claims(record.tree):
+            return Refusal("unclaimed", "/", f"{mapping.id}: `when` does not claim this record")
+        try:
+            read = mapping.read(record.tree)
+        except MappingError as error:
+            return Refusal("unmapped", error.pointer or "/", f"{mapping.id} line {error.line}: {error.path}")
+        return self._identified(read)
+
+    def _identified(self, read: RelayLog) -> RelayLog | Refusal:
+        """Refuse a national id that cannot be, or that does not belong in this environment."""
+        if not read.subject.national_id:
+            return read
+        try:
+            number = parse(read.subject.national_id)
+        except InvalidNationalId:
+            return Refusal("national_id_invalid", "subject.national_id", "control digits of the national id")
+        if number.synthetic != self._tenant.synthetic_ids:
+            where = "a sandbox or test takes synthetic ids only; production takes none"
+            return Refusal("national_id_wrong_environment", "subject.national_id", where)
+        return read
+
+    def _refuse(self, tx: Transaction, record: SourceRecord, change_hash: str, why: Refusal, now: datetime) -> None:
+        body = json.dumps(record.tree, ensure_ascii=False).encode()
+        foreign_id = record.id or f"unnamed-{change_hash[:16]}"
+        self._tenant.inbox.put_in_quarantine(tx, self._connection.id, foreign_id, change_hash, body, why, now)
+
+    def _take_in(
+        self, tx: Transaction, record: SourceRecord, read: RelayLog, change_hash: str, log_id: str | None, now: datetime
+    ) -> None:
+        stored = self._tenant.logs.load(tx, log_id) if log_id else self._find_or_make(tx, record, read, now)
+        stored = take_in(self._tenant, self._connection, tx, stored, record, read, change_hash)
+        remerge(self._tenant, tx, stored, now)
+        side = stored.side(self._connection.id)
+        if side:
+            self._tenant.logs.save_side(tx, stored, side, self._run_id, now)
+
+    def _find_or_make(self, tx: Transaction, record: SourceRecord, read: RelayLog, now: datetime) -> StoredLog:
+        """Find the open log of the same person, or make one. What is not certain is asked, never joined."""
+        candidates = self._candidates(tx, read)
+        if len(candidates) == 1 and read.status in OPEN_STATUS and candidates[0][1]:
+            return self._tenant.logs.load(tx, candidates[0][0])
+        made = self._tenant.logs.new(tx, self._tenant.new_id(), now)
+        if candidates:
+            proposal = NewProposal(ProposalKind.MATCH, foreign_id=record.id)
+            self._tenant.inbox.propose(tx, self._connection.id, made.log_id, proposal, now)
+        return made
+
+    def _candidates(self, tx: Transaction, read: RelayLog) -> list[tuple[str, bool]]:
+        """Return the open logs of the same person, and whether this system has no record in them yet."""
+        subject = self._tenant.logs.subject_hash(read.subject.national_id)
+        if subject is None:
+            return []
+        systems: dict[str, set[str | None]] = {}
+        for row in self._tenant.logs.of_subject(tx, subject):
+            if row.status in OPEN_STATUS:
+                systems.setdefault(row.log_id, set()).add(row.connection)
+        return [(log_id, self._connection.id not in connections) for log_id, connections in systems.items()]
+
+
+def take_in(
+    tenant: Tenant,
+    connection: Connection,
+    tx: Transaction,
+    stored: StoredLog,
+    record: SourceRecord,
+    read: RelayLog,
+    change_hash: str,
+) -> StoredLog:
+    """Return the log with what a system now holds of it, in the hub's ids. New keys are stored."""
+    known = tenant.logs.element_keys(tx, connection.id, stored.log_id)
+    identified = in_hub_ids(read, known, stored.log, stored.log_id, tenant.new_id)
+    tenant.logs.add_element_keys(tx, connection.id, stored.log_id, identified.new_keys)
+    before = stored.side(connection.id)
+    side = Side(
+        connection=connection.id,
+        foreign_id=record.id,
+        foreign_version=record.version,
+        change_hash=change_hash,
+        mapping=connection.mapping.id,
+        mapping_version=connection.mapping.version,
+        record=record.tree,
+        seen=identified.log,
+        base=before.base if before else None,
+        sent=before.sent if before else None,
+    )
+    return stored.with_side(side)
+
+
+def sides_as_systems(tenant: Tenant, stored: StoredLog) -> list[System]:
+    """Return a log's sides as merge takes them."""
+    return [
+        System(side.connection, tenant.connections[side.connection].services, side.seen, side.base, side.sent)
+        for side in stored.sides
+        if side.connection in tenant.connections
+    ]
+
+
+def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
+    """Merge what all systems say of a log; its own id, source and time are set."""
+    merged = merge(stored.agreed, sides_as_systems(tenant, stored))
+    changes = [side.seen.changed_at for side in stored.sides if side.seen.changed_at]
+    first = min(stored.sides, key=lambda side: side.connection)
+    own = {
+        "id": stored.log_id,
+        "changed_at": max(changes, default=None),
+        "source": Source(system="stafetthub", id=stored.log_id),
+        "template": Template(id=first.seen.template.id or first.mapping, version=first.seen.template.version),
+    }
+    return replace(merged, log=merged.log.model_copy(update=own))
+
+
+def remerge(tenant: Tenant, tx: Transaction, stored: StoredLog, now: datetime) -> StoredLog:
+    """Merge a log again, store it, and keep its conflicts, proposals and special holds as they now stand."""
+    merged = merged_of(tenant, stored)
+    stored = tenant.logs.save(tx, replace(stored, log=merged.log), now)
+    tenant.inbox.set_conflicts(tx, stored.log_id, stored.sealer, conflicts_of(merged), now)
+    for gone in merged.deletions:
+        proposal = NewProposal(ProposalKind.DELETION, collection=gone.collection, element_id=gone.element)
+        tenant.inbox.propose(tx, gone.connection, stored.log_id, proposal, now)
+    return stored
+
+
+def conflicts_of(merged: Merged) -> list[NewConflict]:
+    """Return the open conflicts of a log with their values as JSON."""
+    return [
+        NewConflict(
+            path=f"{conflict.place.collection}[].{conflict.place.field}"
+            if conflict.place.collection
+            else conflict.place.field,
+            element_id=conflict.place.element,
+            values={name: _VALUE.dump_python(value, mode="json") for name, value in conflict.values.items()},
+        )
+        for conflict in merged.conflicts
+    ]

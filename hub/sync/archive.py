@@ -1,0 +1,156 @@
+"""Archive: a closed log becomes a package once, and the package is delivered until the archive has proved it has it.
+
+Archiving is a duty, not a sharing: it needs no consent. What a rule keeps for the archivist waits, and is listed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
+
+from sqlalchemy import Connection as Transaction
+
+from hub.connectors.archive.folder import Receipt
+from hub.connectors.base import ConnectorError, Unavailable
+from hub.documents.arkivmelding import NotArchivable
+from hub.documents.package import Package, make_package
+from hub.relaylog.codes import AddressProtection, LogStatus
+from hub.relaylog.gates import Decider
+from hub.store.inbox import NewHold
+from hub.store.leases import DELIVERIES, claim, guard, release
+from hub.store.logs import StoredLog
+from hub.store.sealing import Purpose
+from hub.store.tables import DeliveryKind, DeliveryState
+from hub.store.work import NewDelivery
+from hub.sync.context import Archive, Tenant
+
+LEASE = timedelta(minutes=10)
+PAUSE = timedelta(minutes=15)
+
+WAITS = "the archivist has decided"
+HOLDS = {
+    reason: NewHold(f"archive_{reason}", f"archive_{reason}", Decider.ARCHIVIST, WAITS, revealing)
+    for reason, revealing in {"violence": True, "protected": True, "conflict": False, "not_whole": False}.items()
+}
+
+
+class Archivist:
+    """Archives the closed logs of one tenant."""
+
+    def __init__(self, tenant: Tenant, archive: Archive, owner: str) -> None:
+        self._tenant = tenant
+        self._archive = archive
+        self._owner = owner
+
+    def package_closed(self) -> list[str]:
+        """Make a package and a delivery of each closed log that may be archived and is not; return the deliveries."""
+        with self._tenant.db.read() as tx:
+            closed = self._tenant.logs.closed_ids(tx)
+        return [delivery_id for log_id in closed if (delivery_id := self._package(log_id)) is not None]
+
+    def deliver(self, delivery_id: str) -> Receipt | None:
+        """Hand a package to the archive, and keep the proof. None when it could not be handed over now."""
+        now = self._tenant.now()
+        with self._tenant.db.write() as tx:
+            lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
+            if lease is None:
+                return None
+            row = self._tenant.work.delivery(tx, delivery_id)
+            stored = self._tenant.logs.load(tx, row.log_id)
+            payload = stored.sealer.open(f"deliveries.sealed_payload/{delivery_id}", row.sealed_payload)
+            self._tenant.work.mark_sending(tx, delivery_id, now)
+        package = Package.from_bytes(payload)
+        try:
+            receipt = self._archive.target.deliver(package, delivery_id)
+        except ConnectorError as error:
+            with self._tenant.db.write() as tx:
+                guard(tx, lease)
+                later = isinstance(error, Unavailable)
+                state = DeliveryState.READY if later else DeliveryState.FAILED
+                due_at = self._tenant.now() + PAUSE
+                self._tenant.work.end_delivery(
+                    tx, delivery_id, state, self._tenant.now(), due_at=due_at, error_class=error.code
+                )
+                release(tx, lease)
+            return None
+        with self._tenant.db.write() as tx:
+            guard(tx, lease)
+            now, proof = self._tenant.now(), receipt.manifest_sha256
+            self._tenant.work.end_delivery(tx, delivery_id, DeliveryState.DONE, now, receipt_ref=proof)
+            log_id, revision = package.log_id, package.revision
+            self._tenant.work.add_proof(tx, log_id, revision, self._archive.id, delivery_id, proof, now)
+            self._tenant.work.drop_package_bytes(tx, log_id)
+            release(tx, lease)
+        return receipt
+
+    def _package(self, log_id: str) -> str | None:
+        tenant, now = self._tenant, self._tenant.now()
+        with tenant.db.write() as tx:
+            stored = tenant.logs.load(tx, log_id)
+            latest = tenant.work.latest_package(tx, log_id)
+            content = content_hash(tenant, stored)
+            if latest is not None and latest.content_hash == content:
+                return None
+            settings = self._archive.settings(tenant.today())
+            waits = self._waits(tx, stored) if settings else [HOLDS["not_whole"]]
+            tenant.inbox.set_holds(tx, log_id, self._archive.id, waits, now)
+            if waits or settings is None:
+                return None
+            revision = latest.revision + 1 if latest is not None else 1
+            try:
+                package = make_package(stored.log, settings, tenant.name, now, revision, folder_id(tenant, stored))
+            except NotArchivable:
+                tenant.inbox.set_holds(tx, log_id, self._archive.id, [HOLDS["not_whole"]], now)
+                return None
+            return self._keep(tx, stored, package, content, now)
+
+    def _keep(self, tx: Transaction, stored: StoredLog, package: Package, content: str, now: datetime) -> str:
+        """Store the package sealed and write its delivery down, before anything is handed over."""
+        body, delivery_id = package.to_bytes(), self._tenant.new_id()
+        row: dict[str, object] = {
+            "log_id": stored.log_id,
+            "revision": package.revision,
+            "external_key": package.external_key,
+            "content_hash": content,
+            "mapping_versions": {side.mapping: side.mapping_version for side in stored.sides},
+            "sealed_bytes": stored.sealer.seal(f"packages.sealed_bytes/{package.revision}", body),
+        }
+        self._tenant.work.add_package(tx, row, now)
+        delivery = NewDelivery(
+            delivery_id=delivery_id,
+            connection=self._archive.id,
+            log_id=stored.log_id,
+            kind=DeliveryKind.ARCHIVE,
+            sealed_payload=stored.sealer.seal(f"deliveries.sealed_payload/{delivery_id}", body),
+            view_hash=content,
+            log_version=stored.version,
+        )
+        self._tenant.work.add_delivery(tx, delivery, now)
+        return delivery_id
+
+    def _waits(self, tx: Transaction, stored: StoredLog) -> list[NewHold]:
+        """Return why a closed log waits for the archivist. A missing or withdrawn consent is no reason."""
+        log, waits = stored.log, []
+        persons = [log.subject.address_protection, *(guardian.address_protection for guardian in log.guardians)]
+        persons += [relative.address_protection for relative in log.relatives]
+        if log.violence:
+            waits.append(HOLDS["violence"])
+        if AddressProtection.STRICTLY_CONFIDENTIAL in persons:
+            waits.append(HOLDS["protected"])
+        if self._tenant.inbox.open_conflicts(tx, stored.log_id):
+            waits.append(HOLDS["conflict"])
+        if log.status is not LogStatus.CLOSED or log.closure is None:
+            waits.append(HOLDS["not_whole"])
+        return waits
+
+
+def content_hash(tenant: Tenant, stored: StoredLog) -> str:
+    """Return the keyed hash of what a package is made from: another one is another revision."""
+    body = stored.log.model_dump_json(exclude={"changed_at"}).encode()
+    return tenant.logs.keys.keyed_hash(Purpose.CONTENT, body)
+
+
+def folder_id(tenant: Tenant, stored: StoredLog) -> str:
+    """Return the id of the folder in the archive: one per child by the keyed hash of its national id, else per log."""
+    subject = tenant.logs.subject_hash(stored.log.subject.national_id)
+    return str(uuid5(NAMESPACE_URL, f"stafetthub:{tenant.organisation_number}:{subject or stored.log_id}"))

@@ -1,0 +1,82 @@
+"""What the steps of sync are given: one tenant's connections, rules and stores, and the clock. Wired in bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
+
+from hub.connectors.archive.folder import Receipt
+from hub.connectors.base import Connector
+from hub.documents.arkivmelding import ArchiveSettings
+from hub.documents.package import Package
+from hub.mappings.language import Mapping as TemplateMapping
+from hub.relaylog.codes import Service
+from hub.relaylog.gates import Rules
+from hub.relaylog.model import RelayLog
+from hub.store.database import Database
+from hub.store.inbox import Inbox
+from hub.store.logs import LogStore
+from hub.store.work import WorkStore
+
+OSLO = ZoneInfo("Europe/Oslo")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One configured system: how it is spoken to, what its template means, and who reads behind it.
+
+    `readers` are fixed services, or "unit": the service of the unit that the system's own record belongs to.
+    """
+
+    id: str
+    services: frozenset[Service]
+    readers: frozenset[Service] | Literal["unit"]
+    mapping: TemplateMapping
+    connector: Connector
+    first_contact: Literal["hold", "send"] = "hold"
+    deliver: bool = False
+
+    def readers_of(self, seen: RelayLog) -> frozenset[Service]:
+        """Return who can see what is sent to a record."""
+        return frozenset({seen.unit.service}) if self.readers == "unit" else self.readers
+
+
+class ArchiveTarget(Protocol):
+    """Where packages go. `deliver` returns only when the archive has proved that it has the package."""
+
+    def deliver(self, package: Package, delivery_id: str) -> Receipt:
+        """Hand over one package. Raises ArchiveUnavailable or ArchiveRefused."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tenant's archive: the target, its name, and the dated settings of what is written into it."""
+
+    id: str
+    target: ArchiveTarget
+    settings: Callable[[date], ArchiveSettings | None]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One municipality with all that its sync needs. `new_id` makes the hub's own ids."""
+
+    organisation_number: str
+    name: str
+    synthetic_ids: bool
+    connections: Mapping[str, Connection]
+    rules: Callable[[date], Rules]
+    archive: Archive | None
+    db: Database
+    logs: LogStore
+    inbox: Inbox
+    work: WorkStore
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def today(self) -> date:
+        """Return the day that rules are asked on: the date in Norway."""
+        return self.now().astimezone(OSLO).date()

@@ -1,0 +1,130 @@
+"""One cycle of sync for a tenant: pull, then route what changed, deliver what is due, archive what is closed.
+
+The same steps serve a person at the command line and the engine's workers; each can be taken alone and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from hub.connectors.base import ConnectorError
+from hub.store.leases import RUNS, claim
+from hub.store.tables import DeliveryKind
+from hub.sync.archive import Archivist
+from hub.sync.context import Connection, Tenant
+from hub.sync.deliver import Deliverer, Outcome
+from hub.sync.pull import PullResult, pull
+from hub.sync.route import Router
+
+RUN_LEASE = timedelta(minutes=30)
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, how much of it is done, and how much there is."""
+
+
+def no_progress(_step: str, _done: int, _total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass
+class CycleResult:
+    """What one cycle did: pulls and sent by connection, and the deliveries to the archive that have proof."""
+
+    pulls: dict[str, PullResult] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    archived: list[str] = field(default_factory=list)
+
+
+class Cycle:
+    """The steps of sync of one tenant, by one named worker."""
+
+    def __init__(self, tenant: Tenant, owner: str, progress: Progress = no_progress) -> None:
+        self._tenant = tenant
+        self._owner = owner
+        self._progress = progress
+
+    def whole(self, connections: Iterable[Connection], occurrence: str) -> CycleResult:
+        """Pull the given connections, then route, deliver and archive until nothing is due."""
+        result = CycleResult()
+        for connection in connections:
+            result.pulls[connection.id] = self.pull_by_hand(connection, occurrence)
+        self.route()
+        self.deliver(result)
+        self.archive(result)
+        return result
+
+    def pull_by_hand(self, connection: Connection, occurrence: str) -> PullResult:
+        """Write a run down and do it. One that is written down already is not done twice."""
+        tenant, now = self._tenant, self._tenant.now()
+        with tenant.db.write() as tx:
+            run_id = tenant.work.queue_run(tx, connection.id, f"{connection.id} {occurrence}", "person", now, now)
+        return (
+            self.pull(connection, run_id) if run_id else PullResult(error="run_taken", remedy="This run exists already")
+        )
+
+    def pull(self, connection: Connection, run_id: str) -> PullResult:
+        """Do a run that is written down, if nobody else has it."""
+        tenant, now = self._tenant, self._tenant.now()
+        self._progress(f"pull {connection.id}", 0, 0)
+        with tenant.db.write() as tx:
+            lease = claim(tx, RUNS, run_id, self._owner, now, now + RUN_LEASE)
+        if lease is None:
+            return PullResult(error="run_taken", remedy="Another run of this connection is at work; wait for it")
+        return pull(tenant, connection, lease)
+
+    def route(self) -> int:
+        """Route every log that changed since it was last routed; return how many deliveries were written down."""
+        with self._tenant.db.read() as tx:
+            changed = self._tenant.logs.changed_since_routed(tx)
+        router, made = Router(self._tenant), 0
+        for number, log_id in enumerate(changed, 1):
+            made += router.route([log_id])
+            self._progress("route", number, len(changed))
+        return made
+
+    def deliver(self, result: CycleResult) -> None:
+        """Attempt every due delivery of a change once, and what these lead to."""
+        deliverer = Deliverer(self._tenant, self._owner)
+        tried: set[str] = set()
+        while waiting := [delivery_id for delivery_id in self._due(DeliveryKind.UPDATE) if delivery_id not in tried]:
+            for number, delivery_id in enumerate(waiting, 1):
+                tried.add(delivery_id)
+                outcome, connection = deliverer.deliver(delivery_id), self._connection_of(delivery_id)
+                counted = result.sent if outcome is Outcome.SENT else result.failed
+                if outcome not in (Outcome.SUPERSEDED, Outcome.TAKEN):
+                    counted[connection] = counted.get(connection, 0) + 1
+                self._progress("deliver", number, len(waiting))
+            self.route()
+
+    def archive(self, result: CycleResult) -> None:
+        """Package closed logs and hand every due package over."""
+        if self._tenant.archive is None:
+            return
+        archivist = Archivist(self._tenant, self._tenant.archive, self._owner)
+        archivist.package_closed()
+        waiting = self._due(DeliveryKind.ARCHIVE)
+        for number, delivery_id in enumerate(waiting, 1):
+            if archivist.deliver(delivery_id) is not None:
+                result.archived.append(delivery_id)
+            self._progress("archive", number, len(waiting))
+
+    def _due(self, kind: DeliveryKind) -> list[str]:
+        with self._tenant.db.read() as tx:
+            return self._tenant.work.due_deliveries(tx, kind, self._tenant.now())
+
+    def _connection_of(self, delivery_id: str) -> str:
+        with self._tenant.db.read() as tx:
+            connection: str = self._tenant.work.delivery(tx, delivery_id).connection
+        return connection
+
+
+def reachable(connection: Connection) -> ConnectorError | None:
+    """Reach a system with its secrets, reading nothing; return what is wrong."""
+    try:
+        connection.connector.check()
+    except ConnectorError as error:
+        return error
+    return None

@@ -1,0 +1,252 @@
+"""Route: decide what to send of a log to each system that holds it, or what stops that, and write it down.
+
+A delivery is planned by one pure step, `plan`, which is asked again just before bytes leave. What the system already
+holds needs no sending and counts as exchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from sqlalchemy import Connection as Transaction
+
+from hub.relaylog.codes import Service
+from hub.relaylog.consent import Opened, opened
+from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
+from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, unflatten
+from hub.relaylog.model import RelayLog
+from hub.relaylog.view import view
+from hub.store.inbox import NewHold
+from hub.store.logs import Side, StoredLog, Tree
+from hub.store.sealing import Purpose
+from hub.store.tables import DeliveryKind, DeliveryState
+from hub.store.work import NewDelivery
+from hub.sync.admit import OPEN_STATUS, merged_of, sides_as_systems
+from hub.sync.context import Connection, Tenant
+from hub.sync.identity import Key, in_own_keys
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent to one system: the view, the record after it, and what stops it."""
+
+    view: RelayLog
+    cleared: frozenset[Place]
+    after: Tree = field(repr=False)
+    stops: tuple[Stop, ...]
+    changes: bool
+    """Whether the record would be another one, as far as may be seen through the stops."""
+
+
+def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str], day: date, rules: Rules) -> Plan:
+    """Plan what one system is sent of a merged log on a day. Pure."""
+    readers = connection.readers_of(side.seen)
+    stopped = stops(merged.log, readers, day, rules)
+    opened_view = view(merged.log, readers, day, rules, connection.services)
+    shown = _without_open_questions(opened_view, merged)
+    cleared = _cleared(shown, side, merged)
+    own = in_own_keys(shown, keys)
+    ids = {(collection, element): foreign for (collection, foreign), element in keys.items()}
+    clear = frozenset(
+        (place.collection, ids.get((place.collection, place.element), ""), place.field) for place in cleared
+    )
+    after = connection.mapping.write(side.record, own, clear=clear)
+    changes = after != side.record or (bool(stopped) and _news(merged.log, side.seen))
+    return Plan(shown, cleared, after, stopped, changes)
+
+
+def _without_open_questions(shown: RelayLog, merged: Merged) -> RelayLog:
+    """Leave out what is in conflict, and what is proposed as deleted: neither is written anywhere."""
+    frozen = {conflict.place for conflict in merged.conflicts}
+    gone = {(deletion.collection, deletion.element) for deletion in merged.deletions}
+    if not frozen and not gone:
+        return shown
+    kept = {
+        place: value
+        for place, value in flatten(shown).items()
+        if place not in frozen and (place.collection, place.element) not in gone
+    }
+    return unflatten(kept).model_copy(update={"id": shown.id, "source": shown.source, "template": shown.template})
+
+
+def _cleared(shown: RelayLog, side: Side, merged: Merged) -> frozenset[Place]:
+    """Return the places that were emptied on purpose somewhere and still hold something in this system."""
+    now, wanted, all_of_it = flatten(side.seen), flatten(shown), flatten(merged.log)
+    base = flatten(side.base) if side.base else {}
+    frozen = {conflict.place for conflict in merged.conflicts}
+    return frozenset(
+        place
+        for place, value in wanted.items()
+        if empty(value)
+        and place not in frozen
+        and empty(all_of_it.get(place))
+        and not empty(now.get(place))
+        and base.get(place) == now.get(place)
+    )
+
+
+def _news(log: RelayLog, seen: RelayLog) -> bool:
+    """Tell whether the log says anything that a system does not hold: then a stop has something to stop."""
+    held = flatten(seen)
+    return any(
+        place not in held or held[place] != value
+        for place, value in flatten(log).items()
+        if place.field and not empty(value)
+    )
+
+
+class Router:
+    """Decides for one tenant what to send."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+
+    def route(self, log_ids: Iterable[str]) -> int:
+        """Route logs, each in its own transaction; return how many deliveries were written down."""
+        made = 0
+        for log_id in log_ids:
+            with self._tenant.db.write() as tx:
+                made += self._log(tx, self._tenant.logs.load(tx, log_id))
+        return made
+
+    def _log(self, tx: Transaction, stored: StoredLog) -> int:
+        now, day = self._tenant.now(), self._tenant.today()
+        rules = self._tenant.rules(day)
+        special = [_hold(stop) for stop in special_stops(stored.log)]
+        self._tenant.inbox.set_holds(tx, stored.log_id, None, special, now)
+        made = 0
+        for connection in self._tenant.connections.values():
+            side = stored.side(connection.id)
+            if side is None:
+                self._ask_for_record(tx, stored, connection, rules, day, now)
+            elif connection.deliver:
+                merged = merged_of(self._tenant, stored)
+                keys = self._tenant.logs.element_keys(tx, connection.id, stored.log_id)
+                planned = plan(connection, side, merged, keys, day, rules)
+                stored, sent = self._settle(tx, stored, connection, side, merged, planned, now)
+                made += sent
+        self._tenant.logs.routed(tx, stored)
+        return made
+
+    def _settle(
+        self,
+        tx: Transaction,
+        stored: StoredLog,
+        connection: Connection,
+        side: Side,
+        merged: Merged,
+        planned: Plan,
+        now: datetime,
+    ) -> tuple[StoredLog, bool]:
+        """Write down what follows from a plan: holds, a delivery, or that there is nothing to send."""
+        first = side.base is None and connection.first_contact == "hold" and planned.changes and not planned.stops
+        wanted = [_hold(stop) for stop in planned.stops if not stop.of_log] if planned.changes else []
+        wanted += [FIRST_CONTACT] if first else []
+        self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
+        if planned.stops or wanted:
+            self._supersede(tx, stored, connection, view_hash="", now=now)
+            return stored, False
+        if not planned.changes:
+            self._supersede(tx, stored, connection, view_hash="", now=now)
+            return self._exchanged(tx, stored, side, merged, planned, now), False
+        return stored, self._deliver(tx, stored, connection, side, planned, now)
+
+    def _exchanged(
+        self, tx: Transaction, stored: StoredLog, side: Side, merged: Merged, planned: Plan, now: datetime
+    ) -> StoredLog:
+        """Note that a system holds what it may see: nothing is sent, and what is equal is agreed."""
+        exchange = Exchange(side.connection, planned.view, side.seen, planned.cleared)
+        settled = acknowledged(self._tenant, stored, merged, exchange)
+        if settled == stored:
+            return stored
+        for changed in settled.sides:
+            if changed != stored.side(changed.connection):
+                self._tenant.logs.save_side(tx, settled, changed, None, now)
+        return self._tenant.logs.save(tx, settled, now)
+
+    def _deliver(
+        self, tx: Transaction, stored: StoredLog, connection: Connection, side: Side, planned: Plan, now: datetime
+    ) -> bool:
+        hashed = view_hash(self._tenant, side, planned)
+        if not self._supersede(tx, stored, connection, hashed, now):
+            return False
+        delivery_id = self._tenant.new_id()
+        payload = json.dumps({"after": planned.after}).encode()
+        delivery = NewDelivery(
+            delivery_id=delivery_id,
+            connection=connection.id,
+            log_id=stored.log_id,
+            kind=DeliveryKind.UPDATE,
+            sealed_payload=stored.sealer.seal(f"deliveries.sealed_payload/{delivery_id}", payload),
+            view_hash=hashed,
+            log_version=stored.version,
+            mapping=connection.mapping.id,
+            mapping_version=connection.mapping.version,
+        )
+        self._tenant.work.add_delivery(tx, delivery, now)
+        return True
+
+    def _supersede(
+        self, tx: Transaction, stored: StoredLog, connection: Connection, view_hash: str, now: datetime
+    ) -> bool:
+        """Make room for a delivery of a view. False when the same one waits, or one of unknown outcome blocks."""
+        standing = self._tenant.work.open_delivery(tx, connection.id, stored.log_id, DeliveryKind.UPDATE)
+        if standing is None:
+            return True
+        if standing.state is not DeliveryState.READY or standing.view_hash == view_hash:
+            return False
+        self._tenant.work.end_delivery(tx, standing.delivery_id, DeliveryState.SUPERSEDED, now)
+        return True
+
+    def _ask_for_record(
+        self, tx: Transaction, stored: StoredLog, connection: Connection, rules: Rules, day: date, now: datetime
+    ) -> None:
+        """A consent names a reader whose system has no record of the child: to make one is for a person."""
+        wanted = []
+        if self._awaits_record(tx, stored, connection, rules, day):
+            wanted.append(NO_RECORD)
+        self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
+
+    def _awaits_record(
+        self, tx: Transaction, stored: StoredLog, connection: Connection, rules: Rules, day: date
+    ) -> bool:
+        if not connection.deliver or stored.log.status not in OPEN_STATUS or special_stops(stored.log):
+            return False
+        if self._tenant.work.cursor(tx, connection.id) is None:
+            return False
+        readers: frozenset[Service] = connection.services if connection.readers == "unit" else connection.readers
+        asked = [opened(stored.log, reader, day, rules.consent) for reader in readers]
+        return any(isinstance(answer, Opened) for answer in asked)
+
+
+FIRST_CONTACT = NewHold("first_contact", "first_contact", Decider.OPERATOR, "a person has looked at the first sending")
+NO_RECORD = NewHold(
+    "no_record_at_receiver",
+    "no_record_at_receiver",
+    Decider.HOLDER,
+    "a person has made the log in the receiver's system",
+)
+
+
+def _hold(stop: Stop) -> NewHold:
+    return NewHold(stop.reason, stop.reason, stop.decider, stop.releases_when, stop.revealing)
+
+
+def view_hash(tenant: Tenant, side: Side, planned: Plan) -> str:
+    """Return the keyed hash of what is sent on top of which record: another one is another delivery."""
+    content = json.dumps([side.change_hash, planned.after], sort_keys=True).encode()
+    return tenant.logs.keys.keyed_hash(Purpose.VIEW, content)
+
+
+def acknowledged(tenant: Tenant, stored: StoredLog, merged: Merged, exchange: Exchange) -> StoredLog:
+    """Return a log as agreed after an exchange with one system."""
+    agreed, systems = acknowledge(stored.agreed, merged, sides_as_systems(tenant, stored), exchange)
+    settled = replace(stored, agreed=agreed)
+    for system in systems:
+        side = settled.side(system.connection)
+        if side is not None:
+            settled = settled.with_side(replace(side, seen=system.seen, base=system.base, sent=system.sent))
+    return settled

@@ -1,0 +1,96 @@
+"""The example configuration loads as it stands, and names the same municipality as the sandbox."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from hub.connectors import samspill, vigilo
+from hub.documents.arkivmelding import ArchiveSettings
+from hub.operate.settings import HubSettings, load_settings
+from hub.relaylog.codes import Service
+from hub.relaylog.sharing import Sharing
+from hub.sandbox import municipality
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+TODAY = date(2026, 11, 20)
+ENVIRON = {
+    "STAFETTHUB_DATA": "/srv/hub",
+    "STAFETTHUB_KEY_FILE": "/srv/keys/fjordvik.key",
+    "STAFETTHUB_VIGILO_URL": "http://127.0.0.1:8001",
+    "STAFETTHUB_VIGILO_TOKEN_URL": "http://127.0.0.1:8001/token",
+    "STAFETTHUB_VIGILO_SECRET": "made-up",
+    "STAFETTHUB_SAMSPILL_URL": "http://127.0.0.1:8002/api",
+    "STAFETTHUB_SAMSPILL_TOKEN_URL": "http://127.0.0.1:8002/token",
+    "STAFETTHUB_SAMSPILL_SECRET": "made-up",
+}
+
+
+@pytest.fixture(scope="module")
+def settings() -> HubSettings:
+    """Load the example with what the demo would set."""
+    systems: dict[str, type[BaseModel]] = {"vigilo": vigilo.Settings, "samspill": samspill.Settings}
+    return load_settings(CONFIG, ENVIRON, systems=systems, rules={"sharing": Sharing, "archive": ArchiveSettings})
+
+
+def test_it_names_the_sandbox_municipality(settings: HubSettings) -> None:
+    """Names, numbers and ids are those that the simulated systems answer to."""
+    (tenant,) = settings.tenants
+    assert (tenant.name, tenant.organisation_number) == (
+        municipality.MUNICIPALITY_NAME,
+        municipality.MUNICIPALITY_ORGNR,
+    )
+    assert [(u.id, u.name, u.organisation_number) for u in tenant.units] == [
+        (u.key, u.name, u.orgnr) for u in municipality.UNITS
+    ]
+    one, two = settings.connection("vigilo").own, settings.connection("samspill").own
+    assert isinstance(one, vigilo.Settings)
+    assert isinstance(two, samspill.Settings)
+    assert (one.org_id, one.client_id) == (municipality.VIGILO_ORG_ID, municipality.VIGILO_CLIENT_ID)
+    assert (two.tenant_id, two.client_id) == (municipality.VISMA_TENANT_ID, municipality.SAMSPILL_CLIENT_ID)
+    assert (two.scope, two.organisation_number) == (municipality.SAMSPILL_SCOPE, municipality.MUNICIPALITY_ORGNR)
+
+
+def test_each_service_is_responsible_in_one_system_at_most(settings: HubSettings) -> None:
+    """No service works in both systems, and each unit's service but those outside both has a system."""
+    one, two = settings.connection("vigilo").services, settings.connection("samspill").services
+    assert not one & two
+    outside = {unit.service for unit in settings.tenants[0].units} - one - two
+    assert outside == {Service.THERAPY, Service.CHILD_WELFARE}
+
+
+def test_the_sharing_rules_are_the_defaults_written_out(settings: HubSettings) -> None:
+    """Leaving out sharing.yaml changes nothing, as the file itself says."""
+    assert settings.tenants[0].rule_on(Sharing, TODAY) == Sharing()
+    assert set(Sharing.model_fields) == {"parts", "hidden_services"}
+
+
+def test_the_archive_rules_hold_today(settings: HubSettings) -> None:
+    """The archive's settings are complete and have begun."""
+    rules = settings.tenants[0].rule_on(ArchiveSettings, TODAY)
+    assert rules is not None
+    assert rules.folder_per == "child"
+
+
+def test_every_key_is_explained() -> None:
+    """No group of keys, as blank lines divide them, stands in the example without a comment."""
+    for file in sorted(CONFIG.rglob("*.yaml")):
+        groups = re.split(r"\n\s*\n", file.read_text(encoding="utf-8"))
+        bare = [g.splitlines()[0] for g in groups if not g.lstrip().startswith("#") and "#" not in g]
+        assert bare == [], f"{_below(file)}: no comment at {bare}"
+
+
+def test_no_secret_and_no_address_of_this_computer_is_written_out() -> None:
+    """Secrets, keys, data folders and addresses come from the environment."""
+    for file in sorted(CONFIG.rglob("*.yaml")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if re.match(r"\s*(client_secret|key_file|data|base_url|token_url|folder):", line):
+                assert "${env:" in line, f"{_below(file)}: {line.partition(':')[0].strip()}"
+
+
+def _below(file: Path) -> str:
+    return file.relative_to(CONFIG).as_posix()
