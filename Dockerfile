@@ -1,6 +1,7 @@
 # The hub as a container: libraries by hash in the first stage, only what runs in the second, no root.
-# Configuration comes in read-only, data stays on a volume:
-#   docker run -v "$PWD/config:/srv/stafetthub/config:ro" -v stafetthub:/var/lib/stafetthub --env-file hub.env stafetthub
+# Configuration and keys come in read-only, data stays on a volume, secrets and STAFETTHUB_KEY_FILE come from hub.env:
+#   docker run -v "$PWD/config:/srv/stafetthub/config:ro" -v "$PWD/keys:/run/keys:ro" \
+#     -v stafetthub:/var/lib/stafetthub --env-file hub.env stafetthub
 
 FROM python:3.11-slim-bookworm AS libraries
 COPY requirements.txt /

@@ -22,7 +22,7 @@ from hub.connectors.archive.folder import FolderArchive
 from hub.connectors.base import Connector, ConnectorError, Spec
 from hub.connectors.http import Clock, Http, Limits
 from hub.documents.arkivmelding import ArchiveSettings
-from hub.mappings.language import load_shipped
+from hub.mappings import load_shipped
 from hub.operate.settings import ConnectionSettings, HubSettings, TenantSettings, load_settings
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules

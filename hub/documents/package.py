@@ -6,7 +6,9 @@ The package is stored sealed before anything is sent, so that every attempt send
 import hashlib
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
@@ -19,6 +21,10 @@ from hub.relaylog.model import RelayLog
 DOCUMENT = "001.pdf"
 MESSAGE = "arkivmelding.xml"
 _CONTENTS = "package.json"
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, KeyError, ValueError, TypeError,
+)  # fmt: skip
+"""What zipfile and json raise on bytes that are no package; NotImplementedError is a RuntimeError."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -95,7 +101,7 @@ class Package:
                     datetime.fromisoformat(contents["created"]),
                     files,
                 )
-        except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        except _UNREADABLE as error:
             raise PackageDamaged(
                 f"the stored package can't be read ({type(error).__name__}); fetch it from the backup"
             ) from None

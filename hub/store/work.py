@@ -85,9 +85,26 @@ class WorkStore:
         append(tx, self._tenant, Action.RUN_QUEUED, "run", run_id, ACTOR, now, why=why)
         return run_id
 
-    def run(self, tx: Connection, run_id: str) -> Row[Any]:
-        """Return one run."""
-        return tx.execute(select(runs).where(runs.c.tenant == self._tenant, runs.c.run_id == run_id)).one()
+    def miss_run(
+        self, tx: Connection, connection: str, occurrence: str, planned_at: datetime, why: str, now: datetime
+    ) -> None:
+        """Write down an occurrence that will not run, and why, unless it is written down already."""
+        run_id = self.queue_run(tx, connection, occurrence, "schedule", planned_at, now)
+        if run_id:
+            missed = update(runs).where(runs.c.run_id == run_id)
+            tx.execute(missed.values(state=RunState.MISSED, outcome=why, ended_at=now))
+            append(tx, self._tenant, Action.RUN_MISSED, "run", run_id, ACTOR, now, why=why)
+
+    def planned_until(self, tx: Connection, connection: str) -> datetime | None:
+        """Return the planned instant of a connection's newest scheduled occurrence, run or missed."""
+        where = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.why == "schedule")
+        return tx.scalar(select(func.max(runs.c.planned_at)).where(*where))
+
+    def busy(self, tx: Connection, connection: str) -> bool:
+        """Tell whether a run of a connection waits or runs."""
+        busy = runs.c.state.in_((RunState.QUEUED, RunState.RUNNING))
+        where = (runs.c.tenant == self._tenant, runs.c.connection == connection, busy)
+        return tx.execute(select(runs.c.run_id).where(*where).limit(1)).first() is not None
 
     def add_counts(self, tx: Connection, run_id: str, counts: dict[str, int]) -> None:
         """Write what a run has done so far."""

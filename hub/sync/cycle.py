@@ -30,12 +30,16 @@ def no_progress(_step: str, _done: int, _total: int) -> None:
 
 @dataclass
 class CycleResult:
-    """What one cycle did: pulls and sent by connection, and the deliveries to the archive that have proof."""
+    """What one cycle did: pulls and sent by connection, and the deliveries to the archive that have proof.
+
+    `planned` is what would be sent, by connection, where nothing was.
+    """
 
     pulls: dict[str, PullResult] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     archived: list[str] = field(default_factory=list)
+    planned: dict[str, int] = field(default_factory=dict)
 
 
 class Cycle:
@@ -98,6 +102,11 @@ class Cycle:
                     counted[connection] = counted.get(connection, 0) + 1
                 self._progress("deliver", number, len(waiting))
             self.route()
+
+    def planned(self) -> dict[str, int]:
+        """Return how many deliveries wait, by connection."""
+        waiting = [self._connection_of(delivery_id) for delivery_id in self._due(DeliveryKind.UPDATE)]
+        return {connection: waiting.count(connection) for connection in waiting}
 
     def archive(self, result: CycleResult) -> None:
         """Package closed logs and hand every due package over."""

@@ -4,10 +4,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from lxml import etree
 
 from hub.documents.arkivmelding import ArchiveSettings
@@ -62,6 +66,18 @@ def test_changed_or_cut_bytes_are_refused(package: Package) -> None:
     ):
         with pytest.raises(PackageDamaged, match="fetch"):
             Package.from_bytes(damaged)
+
+
+@settings_of_hypothesis(max_examples=400)
+@given(place=st.integers(min_value=0), bit=st.integers(0, 7))
+def test_no_flipped_bit_goes_unseen(place: int, bit: int) -> None:
+    """With one bit changed anywhere, the stored package is refused or read as it was."""
+    file = PackageFile.of("001.pdf", "application/pdf", b"%PDF")
+    package = Package(_LOG_ID, 1, "relay:avslutning:x:1", _AT, (file,))
+    stored = bytearray(package.to_bytes())
+    stored[place % len(stored)] ^= 1 << bit
+    with suppress(PackageDamaged):
+        assert Package.from_bytes(bytes(stored)) == package
 
 
 def _rewritten(stored: bytes) -> bytes:

@@ -13,6 +13,7 @@ from hub.connectors import samspill, vigilo
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.operate.settings import HubSettings, load_settings
 from hub.relaylog.codes import Service
+from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.sharing import Sharing
 from hub.sandbox import municipality
 
@@ -34,7 +35,8 @@ ENVIRON = {
 def settings() -> HubSettings:
     """Load the example with what the demo would set."""
     systems: dict[str, type[BaseModel]] = {"vigilo": vigilo.Settings, "samspill": samspill.Settings}
-    return load_settings(CONFIG, ENVIRON, systems=systems, rules={"sharing": Sharing, "archive": ArchiveSettings})
+    rules: dict[str, type[BaseModel]] = {"sharing": Sharing, "consent": ConsentPolicy, "archive": ArchiveSettings}
+    return load_settings(CONFIG, ENVIRON, systems=systems, rules=rules)
 
 
 def test_it_names_the_sandbox_municipality(settings: HubSettings) -> None:
@@ -63,10 +65,13 @@ def test_each_service_is_responsible_in_one_system_at_most(settings: HubSettings
     assert outside == {Service.THERAPY, Service.CHILD_WELFARE}
 
 
-def test_the_sharing_rules_are_the_defaults_written_out(settings: HubSettings) -> None:
-    """Leaving out sharing.yaml changes nothing, as the file itself says."""
-    assert settings.tenants[0].rule_on(Sharing, TODAY) == Sharing()
-    assert set(Sharing.model_fields) == {"parts", "hidden_services"}
+@pytest.mark.parametrize("model", [Sharing, ConsentPolicy])
+def test_rules_with_defaults_are_the_defaults_written_out(settings: HubSettings, model: type[BaseModel]) -> None:
+    """Leaving out sharing.yaml or consent.yaml changes nothing, as the files themselves say, and no key is left out."""
+    assert settings.tenants[0].rule_on(model, TODAY) == model()
+    (file,) = (rule.name for rule in settings.tenants[0].rules if isinstance(rule.value, model))
+    text = (CONFIG / "tenants" / municipality.MUNICIPALITY_ORGNR / "rules" / f"{file}.yaml").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{key}:", text, re.MULTILINE) for key in model.model_fields)
 
 
 def test_the_archive_rules_hold_today(settings: HubSettings) -> None:

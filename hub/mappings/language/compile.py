@@ -23,12 +23,13 @@ _NOTHING: Tree = {}
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A compiled mapping: the two functions, who wrote what says nothing, the lists, and the code that was run."""
+    """A compiled mapping: the reader, the writer, who wrote what says nothing, the lists, each rule's pointer, the code."""
 
     read: Callable[[Tree], RelayLog]
     put: Callable[[Tree, RelayLog, Writing, bool], None]
     writer: Callable[[Tree, Strange], Service | None]
     lists: tuple[CompiledRows, ...]
+    places: tuple[str, ...]
     code: str
 
 
@@ -65,7 +66,7 @@ class _Compiler:
             cast("Callable[[Tree], RelayLog]", known["read_root"]),
             cast("Callable[[Tree, RelayLog, Writing, bool], None]", known["put_root"]),
             cast("Callable[[Tree, Strange], Service | None]", known["home_writer"]),
-            lists, code,
+            lists, self.places, code,
         )  # fmt: skip
 
     def _compiled_rows(self, rows: Rows) -> CompiledRows:

@@ -23,8 +23,8 @@ class MappingError(Exception):
 class Refused(Exception):
     """A codec or a reader met something else than it reads. It never leaves the package: it becomes a MappingError.
 
-    `rule` is the rule's number in its mapping. `pointer` is relative to the object being read, and grows as the error passes outwards through the lists;
-    None means the rule's own place.
+    `rule` is the rule's number in its mapping. `pointer` is relative to the object being read, and grows as the error
+    passes outwards through the lists; None means the rule's own place.
     """
 
     def __init__(self, rule: int, remedy: str, pointer: str | None = None) -> None:

@@ -104,7 +104,7 @@ class Mapping:
 
     def _error(self, refused: Refused) -> MappingError:
         rule = self.tree.rules[refused.rule]
-        refused.inside("", tuple(self._program.lists[0].places) if self._program.lists else ())
+        refused.inside("", self._program.places)
         return MappingError(
             mapping=self.id, pointer=refused.pointer or "", path=rule.path, file=self.tree.file, line=rule.line,
             remedy=refused.remedy,

@@ -138,8 +138,9 @@ class _Builder:
         node = root.items.get("writer")
         if node is None or _is_word(node):
             return as_choice(node, "a service", _SERVICES) if node else None
-        field = self._field(node, Element, "writer", "writer")
-        return replace(field, writes=False)
+        spec = _long_form(node)
+        read_only = YamlMap(spec.items | {"one_way": YamlScalar("read", node.mark, quoted=False)}, spec.keys, spec.mark)
+        return self._field(read_only, Element, "writer", "writer")
 
     def fields(
         self, node: YamlNode, model: type[Frozen], prefix: str, within: str | None

@@ -1,0 +1,5 @@
+"""Lets `python -m hub` be the `hub` command."""
+
+from hub.cli import main
+
+main()

@@ -1,0 +1,208 @@
+"""The command line: what municipal IT and the demo use. Heavy rooms are imported when a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+
+app = typer.Typer(
+    name="hub",
+    help="Stafetthub: reads relay logs from every system, merges, shares by consent, and archives with proof.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+inbox_app = typer.Typer(
+    help="What waits for a person: holds, conflicts, quarantine and proposals.", no_args_is_help=True
+)
+keys_app = typer.Typer(help="The keys that seal everything a municipality stores.", no_args_is_help=True)
+app.add_typer(inbox_app, name="inbox")
+app.add_typer(keys_app, name="keys")
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
+CONFIG = Path("config")
+SANDBOX_KEY = "STAFETTHUB_SANDBOX_KEY"
+
+
+def main() -> None:
+    """Run the command line. Every known failure is one line that says what to do, and exit code 1."""
+    try:
+        app()
+    except Exception as error:
+        if not _known(error):
+            raise
+        _fail(str(error))
+
+
+def _known(error: Exception) -> bool:
+    """Tell whether an error is one of ours, whose text names place and remedy and never a value."""
+    return any(kind.__module__.partition(".")[0] == "hub" for kind in type(error).__mro__)
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    sys.exit(1)
+
+
+@contextmanager
+def _opened(config: Path) -> Iterator[Hub]:
+    from hub.bootstrap import open_hub, read_settings, system_clock
+    from hub.operate.logging import configure_logging
+
+    settings = read_settings(config, os.environ)
+    configure_logging(settings.environment, settings.log_level, sys.stderr)
+    key_file = os.environ.get(SANDBOX_KEY)
+    key = bytes.fromhex(Path(key_file).read_text("ascii")) if key_file else None
+    with open_hub(settings, system_clock(), key) as hub:
+        yield hub
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--dir", help="Where all state and the packages are kept.")] = Path(
+        "var/demo"
+    ),
+    config: ConfigOption = CONFIG,
+    children: Annotated[int, typer.Option(min=20, max=5000, help="How many synthetic children to make.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same children.")] = 1,
+    edit: Annotated[int, typer.Option(min=0, help="Let so many logs change in the simulated systems first.")] = 0,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary as JSON to this file.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards with a status page.")] = False,
+) -> None:
+    """Show the whole way of a relay log: two simulated systems, one made-up municipality, one archive."""
+    from hub.sandbox.demo import Demo, run_demo
+
+    run_demo(Demo(folder, config, children, seed, edit, json_file, serve))
+
+
+@app.command()
+def sandbox(
+    folder: Annotated[Path, typer.Option("--dir", help="Where the simulated systems keep their state.")] = Path(
+        "var/sandbox"
+    ),
+    children: Annotated[int, typer.Option(min=20, max=5000, help="How many synthetic children to make.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same children.")] = 1,
+    vigilo_port: Annotated[int, typer.Option(help="Port of the simulated Vigilo; 0 takes a free one.")] = 0,
+    samspill_port: Annotated[int, typer.Option(help="Port of the simulated Samspill; 0 takes a free one.")] = 0,
+) -> None:
+    """Run the simulated systems until stopped. Prints their addresses; secrets lie in the folder."""
+    from hub.sandbox.server import run_sandbox
+
+    today = datetime.now(UTC).date()
+    run_sandbox(folder, children, seed, (vigilo_port, samspill_port), today)
+
+
+@app.command()
+def run(
+    config: ConfigOption = CONFIG,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="How many rows of work to do at once.")] = 2,
+) -> None:
+    """Run every connection on its schedule until stopped (Ctrl-C or SIGTERM)."""
+    from hub.service import serve_until_stopped
+
+    with _opened(config) as hub:
+        serve_until_stopped(hub, workers)
+
+
+@app.command()
+def sync(
+    connection: Annotated[str, typer.Argument(help="One connection; all where none is named.")] = "",
+    config: ConfigOption = CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and plan; store and send nothing.")] = False,
+) -> None:
+    """Pull now, and send and archive what follows from it."""
+    from hub.console import show_cycle
+    from hub.service import sync_now
+
+    with _opened(config) as hub:
+        for tenant, result in sync_now(hub, connection, dry_run=dry_run):
+            show_cycle(tenant, result, dry_run=dry_run)
+            if any(pulled.error for pulled in result.pulls.values()):
+                sys.exit(1)
+
+
+@app.command()
+def check(config: ConfigOption = CONFIG) -> None:
+    """Check the configuration, the keys and that every system can be reached with its secrets."""
+    from hub.console import show_checks
+    from hub.service import check_all
+
+    with _opened(config) as hub:
+        if not show_checks(check_all(hub)):
+            sys.exit(1)
+
+
+@app.command()
+def status(
+    config: ConfigOption = CONFIG,
+    health: Annotated[bool, typer.Option("--health", help="Say nothing; exit 0 if the store answers.")] = False,
+) -> None:
+    """Show every connection's last run, what was sent, and what waits."""
+    from hub.console import show_status
+    from hub.operate.report import Reports
+
+    with _opened(config) as hub:
+        reports = Reports(hub.db)
+        for number, tenant in hub.tenants.items():
+            found = reports.status(number, tenant.connections)
+            if not health:
+                show_status(tenant.name, found)
+
+
+@inbox_app.command("list")
+def inbox_list(config: ConfigOption = CONFIG) -> None:
+    """List what waits for a person. No one's data is shown, and reasons that reveal are not told."""
+    from hub.console import show_inbox
+    from hub.operate.report import Reports
+
+    with _opened(config) as hub:
+        for number, tenant in hub.tenants.items():
+            show_inbox(tenant.name, Reports(hub.db).inbox(number))
+
+
+@app.command()
+def trace(
+    subject: Annotated[str, typer.Argument(help="Id of a log, a run or a delivery.")], config: ConfigOption = CONFIG
+) -> None:
+    """Tell in order what happened to a log, a run or a delivery. No one's data is shown."""
+    from hub.console import show_trace
+    from hub.operate.report import Reports
+
+    with _opened(config) as hub:
+        rows = Reports(hub.db).trace(subject)
+        if not rows:
+            _fail(f"Nothing is known of {subject}. `hub inbox list` and `hub status` show ids")
+        show_trace(rows)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the canonical relay log."""
+    import json
+
+    from hub.relaylog.model import RelayLog
+
+    typer.echo(json.dumps(RelayLog.model_json_schema(), indent=2, ensure_ascii=False))
+
+
+@keys_app.command("new")
+def keys_new(path: Annotated[Path, typer.Argument(help="The file to make; outside the configuration folder.")]) -> None:
+    """Make a key file for one municipality. Keep a copy where the backups are not: without it nothing opens."""
+    from hub.store.sealing import new_key_file
+
+    new_key_file(path)
+    typer.echo(f"Made {path}. Name it as key_file in tenant.yaml, and keep a copy apart from the backups.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""How results look in a terminal: tables and lines with ids, codes and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Row
+
+from hub.operate.report import InboxItem, TenantStatus
+from hub.service import Check
+from hub.sync.context import Tenant
+from hub.sync.cycle import CycleResult
+
+console = Console(highlight=False)
+
+
+def table(title: str, *columns: str) -> Table:
+    """Return a table whose first column is words and the rest numbers."""
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, justify="left" if number == 0 else "right")
+    return made
+
+
+def show_cycle(tenant: Tenant, result: CycleResult, *, dry_run: bool) -> None:
+    """Show what a sync did, or would do."""
+    made = table(
+        tenant.name, "connection", "read", "new", "changed", "quarantined", "would send" if dry_run else "sent"
+    )
+    for connection, pulled in result.pulls.items():
+        counts = [str(pulled.counts.get(name, 0)) for name in ("read", "new", "changed", "quarantined")]
+        sent = (result.planned if dry_run else result.sent).get(connection, 0)
+        made.add_row(connection, *counts, str(sent))
+    console.print(made)
+    for connection, pulled in result.pulls.items():
+        if pulled.error:
+            console.print(f"{connection}: {pulled.error}: {pulled.remedy}", style="bold red", soft_wrap=True)
+    if not dry_run:
+        console.print(f"Archived: {len(result.archived)}")
+
+
+def show_status(name: str, status: TenantStatus) -> None:
+    """Show how a municipality stands."""
+    columns = (
+        "connection",
+        "last run",
+        "records",
+        "sent",
+        "waiting",
+        "unknown",
+        "failed",
+        "held",
+        "quarantine",
+        "conflicts",
+    )
+    made = table(f"{name}: {status.logs} logs, {status.archived} archived", *columns)
+    for each in status.connections:
+        last = (
+            f"{each.last_run} {each.last_ended_at:%Y-%m-%d %H:%M}" if each.last_ended_at else each.last_run or "never"
+        )
+        numbers = (each.records, each.sent, each.waiting, each.unknown, each.failed, each.held, each.quarantined)
+        made.add_row(each.connection, last, *(str(number) for number in (*numbers, each.conflicts)))
+    console.print(made)
+    show_held(status.held)
+    if status.proposals:
+        console.print(f"Proposals that wait for a person: {status.proposals}")
+
+
+def show_held(held: dict[str, int]) -> None:
+    """Show what is held, by reason."""
+    if held:
+        made = table("Held until released", "reason", "logs")
+        for reason, count in held.items():
+            made.add_row(reason, str(count))
+        console.print(made)
+
+
+def show_inbox(name: str, items: list[InboxItem]) -> None:
+    """Show what waits for a person."""
+    made = Table(title=f"{name}: {len(items)} waiting", title_justify="left", header_style="bold")
+    for column in ("since", "kind", "reason", "decided by", "connection", "place", "log", "id"):
+        made.add_column(column, overflow="fold")
+    for item in items:
+        since = f"{item.since:%Y-%m-%d %H:%M}"
+        made.add_row(since, item.kind, item.reason, item.addressed_to, item.connection, item.place, item.log, item.id)
+    console.print(made)
+
+
+def show_trace(rows: Iterable[Row[Any]]) -> None:
+    """Show events in order."""
+    for row in rows:
+        data = " ".join(f"{name}={value}" for name, value in sorted(row.data.items()))
+        console.print(
+            f"{row.at:%Y-%m-%d %H:%M:%S} {row.action} {row.subject_kind} {row.subject_id} {data}", soft_wrap=True
+        )
+
+
+def show_checks(checks: Iterable[Check]) -> bool:
+    """Show what was checked; return whether all is well."""
+    well = True
+    for check in checks:
+        well &= check.well
+        mark = "[green]ok  [/green]" if check.well else "[bold red]fail[/bold red]"
+        console.print(f"{mark} {check.what}: {check.detail}", soft_wrap=True)
+    return well

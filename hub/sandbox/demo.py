@@ -1,0 +1,197 @@
+"""The demo: sandbox and hub beside each other, the whole way of every log, and a summary that anybody can read.
+
+State and packages are kept in one folder, so that a second run shows what a hub does when nothing has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from hub.bootstrap import Hub, open_hub, read_settings, system_clock
+from hub.console import console, show_held, table
+from hub.operate.logging import configure_logging
+from hub.operate.report import Reports, TenantStatus
+from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
+from hub.sandbox.server import Sandbox, open_key, open_world
+from hub.service import sync_now
+from hub.store.sealing import new_key_file
+from hub.sync.context import OSLO
+from hub.sync.cycle import CycleResult
+
+STEPS = {"pull": "Leser", "route": "Avgjør hva som kan deles", "deliver": "Sender", "archive": "Arkiverer"}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What was asked for: folder, configuration, the children, edits to make first, and where the summary goes."""
+
+    folder: Path
+    config: Path
+    children: int
+    seed: int
+    edit: int
+    json_file: Path | None
+    serve: bool
+
+
+class DemoFailed(Exception):
+    """The demo could not do what it shows. Says what to do."""
+
+
+def run_demo(demo: Demo) -> None:
+    """Run the demo and print its summary. Raises DemoFailed when a connection failed."""
+    began, clock = time.monotonic(), system_clock()
+    today = clock.now().astimezone(OSLO).date()
+    folder = demo.folder.resolve()
+    with Sandbox(
+        open_world(folder / "sandbox", demo.children, demo.seed, today), open_key(folder / "sandbox")
+    ) as sandbox:
+        if demo.edit:
+            _edit(sandbox, demo.edit, clock.now())
+        settings = read_settings(demo.config, environment(sandbox, folder))
+        configure_logging(settings.environment, "warning", sys.stderr)
+        with open_hub(settings, clock, sandbox.proof_key) as hub:
+            result = _synced(hub)
+            status = Reports(hub.db).status(MUNICIPALITY_ORGNR, hub.tenants[MUNICIPALITY_ORGNR].connections)
+            packages = _packages(hub, result)
+            summary = {
+                **_summary(result, status, packages),
+                "seconds": round(time.monotonic() - began, 1),
+                "peak_mib": _peak(),
+            }
+            _show(summary, folder)
+            if demo.json_file:
+                demo.json_file.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+            if failed := {name: pulled for name, pulled in result.pulls.items() if pulled.error}:
+                raise DemoFailed(
+                    "; ".join(f"{name}: {pulled.error}: {pulled.remedy}" for name, pulled in failed.items())
+                )
+            if demo.serve:
+                from hub.web.server import serve_status
+
+                serve_status(hub)
+
+
+def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
+    """Return the variables that the example configuration names, for a sandbox and a folder of state."""
+    key_file = folder / "keys" / f"{MUNICIPALITY_ORGNR}.json"
+    if not key_file.exists():
+        key_file.parent.mkdir(parents=True, exist_ok=True)
+        new_key_file(key_file)
+    vigilo, samspill = sandbox.urls["vigilo"], sandbox.urls["samspill"]
+    return {
+        "STAFETTHUB_DATA": str(folder),
+        "STAFETTHUB_KEY_FILE": str(key_file),
+        "STAFETTHUB_VIGILO_URL": vigilo,
+        "STAFETTHUB_VIGILO_TOKEN_URL": f"{vigilo}/realms/onedhub/protocol/openid-connect/token",
+        "STAFETTHUB_VIGILO_SECRET": sandbox.credentials["vigilo"]["client_secret"],
+        "STAFETTHUB_SAMSPILL_URL": f"{samspill}/api",
+        "STAFETTHUB_SAMSPILL_TOKEN_URL": f"{samspill}/connect/token",
+        "STAFETTHUB_SAMSPILL_SECRET": sandbox.credentials["samspill"]["client_secret"],
+    }
+
+
+def _edit(sandbox: Sandbox, count: int, now: datetime) -> None:
+    """Let the users of the simulated systems change so many logs, half in each system."""
+    half = count // 2
+    shares: Mapping[str, int] = {"vigilo": count - half, "samspill": half}
+    for name, share in shares.items():
+        seed = int(now.timestamp())
+        httpx.post(f"{sandbox.urls[name]}/_sandbox/edit", json={"count": share, "seed": seed}).raise_for_status()
+
+
+def _synced(hub: Hub) -> CycleResult:
+    with _progress() as progress:
+        for _, result in sync_now(hub, progress=progress):
+            return result
+    raise DemoFailed("The configuration has no tenant; restore config/ as it was shipped")
+
+
+@contextmanager
+def _progress() -> Iterator[_Shown]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Shown(progress)
+
+
+class _Shown:
+    """Progress as bars, one for each step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """Show how far a step is; 0 of 0 is a step whose length nobody knows."""
+        if step not in self._tasks:
+            verb, _, what = step.partition(" ")
+            words = f"{STEPS[verb]} {what.rpartition('/')[2]}".strip()
+            self._tasks[step] = self._progress.add_task(words, total=total or None)
+        self._progress.update(self._tasks[step], completed=done, total=total or None)
+
+
+def _packages(hub: Hub, result: CycleResult) -> list[str]:
+    """Return the folders of the packages that this run archived."""
+    archive = next(
+        tenant.archive for tenant in hub.settings.tenants if tenant.organisation_number == MUNICIPALITY_ORGNR
+    )
+    if archive is None:
+        return []
+    wanted = set(result.archived)
+    root = archive.folder / MUNICIPALITY_ORGNR
+    return sorted(str(path) for path in root.glob("*/*") if path.name in wanted)
+
+
+def _summary(result: CycleResult, status: TenantStatus, packages: list[str]) -> dict[str, object]:
+    systems = {}
+    for each in status.connections:
+        pulled = result.pulls[each.connection]
+        counts = {name: pulled.counts.get(name, 0) for name in ("read", "new", "changed")}
+        systems[each.connection.rpartition("/")[2]] = {
+            **counts,
+            "sent": result.sent.get(each.connection, 0),
+            "held": each.held,
+            "quarantined": each.quarantined,
+            "conflicts": each.conflicts,
+        }
+    return {
+        "systems": systems,
+        "held": status.held,
+        "archived": len(result.archived),
+        "packages": packages,
+        "logs": status.logs,
+        "archived_in_all": status.archived,
+    }
+
+
+def _peak() -> float:
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def _show(summary: dict[str, object], folder: Path) -> None:
+    systems, held = summary["systems"], summary["held"]
+    assert isinstance(systems, dict)  # noqa: S101 - what _summary made
+    assert isinstance(held, dict)  # noqa: S101
+    columns = ("system", "read", "new", "changed", "sent", "held", "quarantined", "conflicts")
+    made = table(f"{MUNICIPALITY_NAME}: {summary['logs']} logs", *columns)
+    for name, counts in systems.items():
+        made.add_row(name, *(str(counts[column]) for column in columns[1:]))
+    console.print(made)
+    show_held(held)
+    console.print(
+        f"Archived now: {summary['archived']}, in all {summary['archived_in_all']}. Packages: {folder / 'arkiv'}"
+    )
+    console.print(
+        f"{summary['seconds']} s, at most {summary['peak_mib']} MiB. Run it again: nothing is sent or archived twice."
+    )

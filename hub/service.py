@@ -1,0 +1,152 @@
+"""What the commands do: run on schedules until stopped, sync now, plan without doing, check every connection."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from hub.bootstrap import SYSTEMS, Hub
+from hub.engine.local import LocalEngine
+from hub.engine.occurrences import Cron, Every, Timing
+from hub.operate.settings import ConnectionSettings
+from hub.store.database import open_database
+from hub.sync.context import Connection, Tenant
+from hub.sync.cycle import Cycle, CycleResult, Progress, no_progress, reachable
+from hub.sync.rows import SyncRows
+
+_log = structlog.get_logger(__name__)
+
+
+class DryRunNotPossible(Exception):
+    """A dry run works on a copy of the store, which is made of an SQLite file."""
+
+
+def owner() -> str:
+    """Name this process in leases."""
+    return f"{socket.gethostname()}.{os.getpid()}"
+
+
+def timings(hub: Hub) -> dict[str, Timing]:
+    """Return the schedule of each connection that has one."""
+    connections = [connection for tenant in hub.settings.tenants for connection in tenant.connections]
+    return {connection.id: timing for connection in connections if (timing := _timing(connection)) is not None}
+
+
+def _timing(connection: ConnectionSettings) -> Timing | None:
+    schedule = connection.schedule
+    if schedule is None:
+        return None
+    if schedule.every is not None:
+        return Timing(Every(schedule.every), catch_up=connection.catch_up)
+    return Timing(Cron(schedule.cron or "", ZoneInfo(schedule.zone)), catch_up=connection.catch_up)
+
+
+def serve_until_stopped(hub: Hub, workers: int, stop: Event | None = None) -> None:
+    """Run all schedules until SIGINT or SIGTERM, or until `stop` is set."""
+    ended = stop or Event()
+    if stop is None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+    rows = SyncRows(hub.db, hub.tenants, owner())
+    engine = LocalEngine(rows, timings(hub), clock=lambda: datetime.now(UTC), workers=workers)
+    _log.info("hub:engine:started", due=len(timings(hub)))
+    engine.start()
+    try:
+        ended.wait()
+    finally:
+        engine.stop()
+        _log.info("hub:engine:stopped")
+
+
+def sync_now(
+    hub: Hub, connection: str = "", *, dry_run: bool = False, progress: Progress = no_progress
+) -> Iterator[tuple[Tenant, CycleResult]]:
+    """Sync one connection or all, tenant by tenant; a dry run reads and plans on a copy that is thrown away."""
+    wanted = [hub.connection(connection)[1].id] if connection else None
+    with _maybe_copied(hub, dry_run=dry_run) as copied:
+        for tenant in copied.values():
+            chosen = [c for c in tenant.connections.values() if wanted is None or c.id in wanted]
+            if chosen:
+                yield tenant, _cycle(tenant, chosen, dry_run=dry_run, progress=progress)
+
+
+def _cycle(tenant: Tenant, chosen: list[Connection], *, dry_run: bool, progress: Progress) -> CycleResult:
+    cycle = Cycle(tenant, owner(), progress)
+    occurrence = f"by-hand@{tenant.now().isoformat()}"
+    if not dry_run:
+        return cycle.whole(chosen, occurrence)
+    result = CycleResult({each.id: cycle.pull_by_hand(each, occurrence) for each in chosen})
+    cycle.route()
+    result.planned = cycle.planned()
+    return result
+
+
+class _maybe_copied:  # noqa: N801 - used as a context manager only
+    """The tenants as they are, or on a copy of the store that vanishes."""
+
+    def __init__(self, hub: Hub, *, dry_run: bool) -> None:
+        self._hub = hub
+        self._folder = TemporaryDirectory(dir=hub.settings.data) if dry_run else None
+
+    def __enter__(self) -> dict[str, Tenant]:
+        if self._folder is None:
+            return dict(self._hub.tenants)
+        source = self._hub.settings.database.get_secret_value()
+        if not source.startswith("sqlite:///"):
+            raise DryRunNotPossible("A dry run needs an SQLite store. Use --dry-run on a test environment")
+        copy = Path(self._folder.name) / "copy.db"
+        with self._hub.db.write() as tx:
+            tx.exec_driver_sql("SELECT 1")
+            shutil.copy(source.removeprefix("sqlite:///"), copy)
+            wal = Path(f"{source.removeprefix('sqlite:///')}-wal")
+            if wal.exists():
+                shutil.copy(wal, f"{copy}-wal")
+        self._db = open_database(f"sqlite:///{copy}")
+        return {number: replace(tenant, db=self._db) for number, tenant in self._hub.tenants.items()}
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._db.close()
+            self._folder.cleanup()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked: what, whether it is well, and the remedy where it is not."""
+
+    what: str
+    well: bool
+    detail: str
+
+
+def check_all(hub: Hub) -> Iterator[Check]:
+    """Check every connection and what the archive still needs to be told."""
+    for tenant in hub.tenants.values():
+        for settings in next(
+            t for t in hub.settings.tenants if t.organisation_number == tenant.organisation_number
+        ).connections:
+            error = reachable(tenant.connections[settings.id])
+            origins = SYSTEMS[settings.system].spec.origins()
+            told = ", ".join(f"{count} {origin}" for origin, count in origins.items())
+            yield Check(settings.id, error is None, str(error) if error else f"reached; profile: {told}")
+        if tenant.archive is None:
+            yield Check(
+                f"{tenant.organisation_number} archive", False, "No archive. Set folder_is_archive and archive.folder"
+            )
+        elif tenant.archive.settings(tenant.today()) is None:
+            yield Check(
+                tenant.archive.id, False, "No archive settings today. Write rules/archive.yaml with a valid_from"
+            )
+        else:
+            yield Check(tenant.archive.id, True, "folder counts as the archive")
