@@ -15,4 +15,4 @@ def shipped() -> dict[str, Path]:
 def load_shipped(mapping: str) -> Mapping:
     """Read and compile a shipped mapping. Raises KeyError for an id that isn't shipped."""
     path = shipped()[mapping]
-    return load_mapping(path.read_text(encoding="utf-8"), path.name)
+    return load_mapping(path.read_text(encoding="utf-8"), path.name, samples=path.parent)

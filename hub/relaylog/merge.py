@@ -335,7 +335,7 @@ def _ended(values: list[Any]) -> ConsentStatus | None:
 
 def _common_parts(values: list[Any]) -> tuple[Part, ...] | None:
     common = [part for part in values[0] if all(part in value for value in values)] if values else []
-    return tuple(sorted(common)) or ((Part.EDUCATION,) if values else None)
+    return tuple(common) or ((Part.EDUCATION,) if values else None)
 
 
 def _most_protected(values: list[Any]) -> AddressProtection | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -59,6 +59,14 @@ class NamesUnit:
 @dataclass(frozen=True)
 class FreeText:
     """Free text inside the frame of the log: it carries the part of its element, or of the unit in charge."""
+
+
+C = TypeVar("C", bound=c.Code)
+
+
+def _in_list_order(codes: tuple[C, ...]) -> tuple[C, ...]:
+    """Return codes each once in the order of their list: systems that name the same ones say the same."""
+    return tuple(code for code in type(codes[0]) if code in codes) if codes else ()
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
@@ -227,7 +235,7 @@ class Consent(Element):
         c.Service.UNKNOWN
     )
     recipient_unit: Annotated[str, Label("Mottakende enhet", "Mottakande eining", "Receiving unit"), Unit] = ""
-    parts: Annotated[tuple[Part, ...], Label("Omfang", "Omfang", "Scope")] = ()
+    parts: Annotated[tuple[Part, ...], AfterValidator(_in_list_order), Label("Omfang", "Omfang", "Scope")] = ()
     signed_by: Annotated[tuple[Signer, ...], Label("Gitt av", "Gitt av", "Given by")] = ()
     form: Annotated[c.ConsentForm, Label("Form", "Form", "Form")] = c.ConsentForm.UNKNOWN
     status: Annotated[c.ConsentStatus, Label("Status", "Status", "Status")] = c.ConsentStatus.UNKNOWN
@@ -247,7 +255,11 @@ class Concern(Element):
     label = Label("Bekymring", "Uro", "Concern")
 
     text: Annotated[str, Label("Beskrivelse", "Skildring", "Description")] = ""
-    areas: Annotated[tuple[c.DevelopmentArea, ...], Label("Utviklingsområde", "Utviklingsområde", "Area")] = ()
+    areas: Annotated[
+        tuple[c.DevelopmentArea, ...],
+        AfterValidator(_in_list_order),
+        Label("Utviklingsområde", "Utviklingsområde", "Area"),
+    ] = ()
     on: Annotated[date | None, Label("Dato", "Dato", "Date")] = None
     raised_by: Annotated[str, Label("Meldt av", "Meldt av", "Raised by")] = ""
 

@@ -164,6 +164,7 @@ def _summary(result: CycleResult, status: TenantStatus, packages: list[str]) -> 
             "held": each.held,
             "quarantined": each.quarantined,
             "conflicts": each.conflicts,
+            "failed": each.failed + each.unknown,
         }
     return {
         "systems": systems,
@@ -183,7 +184,7 @@ def _show(summary: dict[str, object], folder: Path) -> None:
     systems, held = summary["systems"], summary["held"]
     assert isinstance(systems, dict)  # noqa: S101 - what _summary made
     assert isinstance(held, dict)  # noqa: S101
-    columns = ("system", "read", "new", "changed", "sent", "held", "quarantined", "conflicts")
+    columns = ("system", "read", "new", "changed", "sent", "held", "quarantined", "conflicts", "failed")
     made = table(f"{MUNICIPALITY_NAME}: {summary['logs']} logs", *columns)
     for name, counts in systems.items():
         made.add_row(name, *(str(counts[column]) for column in columns[1:]))

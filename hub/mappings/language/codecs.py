@@ -264,10 +264,14 @@ def _plain(word: str) -> str:
 
 @dataclass(frozen=True)
 class Many:
-    """A list of texts or codes. Foreign codes of the record stay in the list when it is written."""
+    """A list of texts or codes. Foreign codes of the record stay in the list when it is written.
+
+    `order` is that of the code list: the model keeps codes each once and in it.
+    """
 
     rule: int
     item: Text | Codes
+    order: tuple[object, ...] = ()
 
     def decode(self, raw: object, strange: Strange) -> tuple[object, ...]:
         """Return the values; what reads as nothing is left out."""
@@ -275,8 +279,10 @@ class Many:
             return ()
         if not isinstance(raw, list):
             raise Refused(self.rule, "a list")
-        found = (self.item.decode(one, strange) for one in raw)
-        return tuple(value for value in found if value is not None and value != "")
+        found = [self.item.decode(one, strange) for one in raw]
+        if self.order:
+            return tuple(code for code in self.order if code in found)
+        return tuple(value for value in found if value != "")
 
     def encode(self, value: object, present: object) -> list[object]:
         """Return the values that the source can say, then the record's own codes that nobody else knows."""

@@ -23,7 +23,7 @@ _NOTHING: Tree = {}
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A compiled mapping: the reader, the writer, who wrote what says nothing, the lists, each rule's pointer, the code."""
+    """A compiled mapping: reader, writer, who wrote what says nothing, the lists, each rule.s pointer, the code."""
 
     read: Callable[[Tree], RelayLog]
     put: Callable[[Tree, RelayLog, Writing, bool], None]

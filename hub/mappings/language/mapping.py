@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hub.mappings.language.compile import compiled
 from hub.mappings.language.errors import MappingError, Refused
-from hub.mappings.language.rules import Field, Pointer, Rows, RuleTree, Sample, Values
+from hub.mappings.language.rules import Field, Pointer, RuleTree, Sample, Values, every_rows
 from hub.mappings.language.runtime import Clear, CompiledRows, Tree, Writing, copied, found_at, says
 from hub.mappings.language.source import read_tree
 from hub.payloads.yamlfile import FileError, Mark
@@ -120,7 +120,7 @@ def _record(tree: Tree) -> Tree:
 def _paths(tree: RuleTree) -> Iterable[tuple[str, bool]]:
     """Yield every canonical path that is read, and whether it is written too."""
     yield from _field_paths("", tree.fields, written=True)
-    for rows in _every(tree.rows):
+    for rows in every_rows(tree.rows):
         prefix = f"{rows.collection}[]."
         yield from _field_paths(prefix, rows.fields, written=rows.writes)
         for name in [*rows.fixed, *([rows.belongs] if rows.belongs else [])]:
@@ -132,12 +132,6 @@ def _field_paths(prefix: str, fields: Iterable[Field | Values], *, written: bool
         yield prefix + field.name, written and field.writes
         if isinstance(field, Values):
             yield from _field_paths(f"{prefix}{field.name}[].", field.fields, written=written and field.writes)
-
-
-def _every(lists: Iterable[Rows]) -> Iterable[Rows]:
-    for rows in lists:
-        yield rows
-        yield from _every(rows.nested)
 
 
 def _by_depth(lists: tuple[CompiledRows, ...]) -> tuple[tuple[str, tuple[CompiledRows, ...]], ...]:

@@ -88,7 +88,7 @@ def codec_of(rule: int, target: Target, node: YamlMap, places: int, around: Surr
         return _text(rule, node, places, around)
     if target.kind == "code":
         codes = _codes(rule, target, node, around)
-        return Many(rule, codes) if target.many else codes
+        return Many(rule, codes, tuple(target.members.values())) if target.many else codes
     return _plain_codec(rule, target, node)
 
 

@@ -5,6 +5,7 @@ A `Field` fills one canonical path; `Rows` feeds one list of the relay log from 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hub.mappings.language.codecs import Codec
@@ -82,6 +83,13 @@ class Rows:
     belongs: str | None
     home: str | None
     writes: bool
+
+
+def every_rows(lists: Iterable[Rows]) -> Iterator[Rows]:
+    """Yield every list, those inside others after the one around them."""
+    for rows in lists:
+        yield rows
+        yield from every_rows(rows.nested)
 
 
 @dataclass(frozen=True)
