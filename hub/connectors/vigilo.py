@@ -7,7 +7,6 @@ No relay log, journal or document resource is published; path, shape and writing
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -56,7 +55,8 @@ SPEC = Spec(
 )
 
 POLLS = 20
-POLL_PAUSE = timedelta(milliseconds=50)
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 2.0
+"""How often, and how many seconds apart, a change is asked for: sooner at first, up to half a minute in all."""
 
 
 class Settings(BaseModel):
@@ -113,16 +113,19 @@ class Vigilo:
         if reply.status != 202 or not status:
             raise BadAnswer("no_status", f"HTTP {reply.status} where 202 with a status address was due", ASK_VENDOR)
         self._follow(status)
-        return Accepted(self.fetch(outgoing.before.id), reference=status.rsplit("/", 1)[-1])
+        log = self._http.get(f"{self._core}/relay-logs/{outgoing.before.id}").json()
+        joined = {name: value for name, value in before.items() if name[:1] == "_"}
+        record = SourceRecord(_text(log, "id"), str(log.get("versjon", "")), {**_published(log), **joined})
+        return Accepted(record, reference=status.rsplit("/", 1)[-1])
 
     def _follow(self, status: str) -> None:
-        for _ in range(POLLS):
+        for poll in range(POLLS):
             answer = self._http.get(status)
             if answer.status == 303:
                 return
             if answer.status != 202:
                 raise Refused("change_failed", f"the change ended with HTTP {answer.status}", ASK_VENDOR)
-            self._clock.sleep(POLL_PAUSE.total_seconds())
+            self._clock.sleep(min(FIRST_PAUSE * 2**poll, LONGEST_PAUSE))
         raise OutcomeUnknown("still_running", "the system is still working on the change", "The hub looks it up")
 
     def _linked(self, resource: str, item_id: str) -> dict[str, Tree]:

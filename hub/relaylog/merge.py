@@ -179,6 +179,8 @@ class _Merge:
             return agreed
         if len(values) == 1:
             return values[0]
+        if place.field == "part":
+            return max(values, key=lambda part: (TIGHTNESS[part], part))
         settled = self._settlements.get(place)
         if settled and all(value in settled.over for value in values):
             return settled.value

@@ -153,9 +153,12 @@ class _Samspill:
             self.world.accept("samspill", plan_id, deepcopy(sent), key, self.clock())
             updated = self._filled(stored, sent)
             self.world.samspill[plan_id] = updated
+            touched = [("samspill", plan_id)]
             if key:
-                self.world.keys[f"samspill/{plan_id}/{key}"] = encoded(updated).decode()
-            self.world.keep()
+                remembered_as = f"samspill/{plan_id}/{key}"
+                self.world.keys[remembered_as] = encoded(updated).decode()
+                touched.append(("keys", remembered_as))
+            self.world.keep(*touched)
             return _json(updated)
 
     def _names(self, request: Request, name: str, lang: str) -> Json:

@@ -150,9 +150,12 @@ class _Vigilo:
             if not problems:
                 self._apply(record, change)
                 self.world.accept("vigilo", record_id, sent, key, self.clock())
+            touched = [("vigilo", record_id), ("jobs", location.rpartition("/")[2])]
             if key:
-                self.world.keys[f"vigilo/{record_id}/{key}"] = location
-            self.world.keep()
+                remembered_as = f"vigilo/{record_id}/{key}"
+                self.world.keys[remembered_as] = location
+                touched.append(("keys", remembered_as))
+            self.world.keep(*touched)
         return _accepted(location)
 
     def status(self, org: str, job_id: str, request: Request) -> Response:

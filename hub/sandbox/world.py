@@ -66,6 +66,7 @@ class World:
     jobs: dict[str, Json] = field(default_factory=dict)
     counter: int = 10_000
     keep_at: Path | None = field(default=None, compare=False, repr=False)
+    kept: int = field(default=0, compare=False, repr=False)
     lock: RLock = field(default_factory=RLock, compare=False, repr=False)
 
     def next_number(self) -> int:
@@ -81,10 +82,27 @@ class World:
         """Note a write that was accepted."""
         self.received.append(Received(system, record_id, body, key, instant(at)))
 
-    def keep(self) -> None:
-        """Write the state to `keep_at`, if there is one."""
-        if self.keep_at:
+    def keep(self, *touched: tuple[str, str]) -> None:
+        """Write the state to `keep_at`, if there is one: all of it, or only the entries touched, as table and id.
+
+        What was touched is added to a journal beside the file, so that an accepted change costs the same however
+        large the world is.
+        """
+        if self.keep_at and touched:
+            self._note(self.keep_at, touched)
+        elif self.keep_at:
             self.save(self.keep_at)
+
+    def _note(self, path: Path, touched: tuple[tuple[str, str], ...]) -> None:
+        with self.lock:
+            entries = [[table, key, getattr(self, table)[key]] for table, key in touched]
+            news = [asdict(entry) for entry in self.received[self.kept :]]
+            line = json.dumps([self.counter, self.kept, news, entries], ensure_ascii=False)
+            self.kept = len(self.received)
+            with _journal(path).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
 
     def save(self, path: Path) -> None:
         """Write the state to a file: whole or not at all, also if the machine stops."""
@@ -96,6 +114,8 @@ class World:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        _journal(path).unlink(missing_ok=True)
+        self.kept = len(self.received)
 
     @classmethod
     def load(cls, path: Path) -> "World":
@@ -105,15 +125,32 @@ class World:
             Tale(t["story"], t["national_id"], tuple(t["vigilo"]), tuple(t["samspill"])) for t in state.pop("tales")
         ]
         received = [Received(**entry) for entry in state.pop("received")]
-        return cls(tales=tales, received=received, **state)
+        world = cls(tales=tales, received=received, **state)
+        if _journal(path).exists():
+            world._replay(_journal(path).read_text(encoding="utf-8"))
+        return world
+
+    def _replay(self, journal: str) -> None:
+        """Apply the journal's whole lines; one that was cut off was never answered."""
+        for line in journal.splitlines(keepends=True):
+            if not line.endswith("\n"):
+                return
+            self.counter, known, news, entries = json.loads(line)
+            self.received[known:] = [Received(**entry) for entry in news]
+            for table, key, value in entries:
+                getattr(self, table)[key] = value
 
     def _state(self) -> Json:
         state = {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
         return {
             **state,
             "tales": [asdict(tale) for tale in self.tales],
-            "received": [{f.name: getattr(entry, f.name) for f in fields(entry)} for entry in self.received],
+            "received": [asdict(entry) for entry in self.received],
         }
+
+
+def _journal(path: Path) -> Path:
+    return path.with_suffix(".changes")
 
 
 def make_world(children: int = 200, seed: int = 1, *, today: date) -> World:

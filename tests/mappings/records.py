@@ -87,7 +87,7 @@ class Records:
         for field in values.fields:
             if self.chance.random() < 0.8:
                 self._fill(value, field, sure=False)
-        return self._shuffled(value)
+        return value
 
     def _key(self, collection: str) -> str | None:
         free = [key for key in (f"{collection}-{n}" for n in range(6)) if key not in self.used]

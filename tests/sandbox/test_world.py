@@ -242,3 +242,21 @@ def test_problems_name_the_place_and_never_the_value(checks: Checks, record: Jso
     problems = checks.problems(record)
     assert [problem.place for problem in problems] == [place]
     assert problems[0].message in {"not a date", "unknown code"}
+
+
+def test_a_journal_line_is_all_that_an_accepted_change_writes(tmp_path: Path) -> None:
+    """Touched entries and new writes are found again after a restart; a line cut off at the end counts for nothing."""
+    world = make_world(20, 3, today=TODAY)
+    world.keep_at = tmp_path / "world.json"
+    world.keep()
+    whole = world.keep_at.read_bytes()
+    record_id = next(iter(world.vigilo))
+    world.vigilo[record_id]["versjon"] = 77
+    world.accept("vigilo", record_id, {"niva": 2}, "key", datetime(2026, 11, 21, tzinfo=UTC))
+    world.keep(("vigilo", record_id))
+    assert world.keep_at.read_bytes() == whole
+    with (tmp_path / "world.changes").open("a") as journal:
+        journal.write("[1, 2, [")
+    assert World.load(world.keep_at) == world
+    world.keep()
+    assert World.load(world.keep_at) == world

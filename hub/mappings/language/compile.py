@@ -56,7 +56,7 @@ class _Compiler:
         self._home_writer()
         self._values(self.tree.fields)
         self._root_reader()
-        self.lines += Putting(self.names, RelayLog, "", "ctx.writer", "None").function("put_root", self.tree.fields)
+        self.lines += Putting(self.names, RelayLog, "").function("put_root", self.tree.fields)
         code = "\n".join(self.lines) + "\n"
         known = self.names.known
         exec(compile(code, f"<mapping {self.tree.header.id}>", "exec"), known)  # noqa: S102 - made from a checked tree
@@ -133,7 +133,7 @@ class _Compiler:
         self._values(rows.fields)
         self._rows_reader(rows)
         putting = Putting(
-            self.names, rows.model, rows.collection, self._unmarked(rows, "ctx.writer"), self._part(rows, "e.writer")
+            self.names, rows.model, rows.collection, self._unmarked(rows, "ctx.writer"), self._fixed_part(rows)
         )
         self.lines += putting.function(f"put_{rows.rule}", rows.fields if rows.writes else ())
 
@@ -180,10 +180,14 @@ class _Compiler:
         """Return the code for the writer of a row that says none."""
         return default if rows.writer is None else self.names.name(f"WRITER{rows.rule}", rows.writer)
 
+    def _fixed_part(self, rows: Rows | None) -> str | None:
+        """Return the code for the part that the mapping gives rows that say none, if it gives any."""
+        part = (rows.part if rows else None) or self.tree.header.part
+        return self.names.name(f"PART_{part.name}", part) if part else None
+
     def _part(self, rows: Rows | None, writer: str) -> str:
         """Return the code for the part of a row that says none."""
-        part = (rows.part if rows else None) or self.tree.header.part
-        return self.names.name(f"PART_{part.name}", part) if part else f"PART_OF[{writer}]"
+        return self._fixed_part(rows) or f"PART_OF[{writer}]"
 
     def _values(self, fields: Iterable[Field | Values]) -> None:
         for field in fields:
@@ -193,7 +197,7 @@ class _Compiler:
                     reading.add(inner)
                 call = self._construct(field.model, reading.values)
                 self.lines += [f"def values_{field.rule}(o, un):", *reading.lines, f"    return {call}"]
-                putting = Putting(self.names, field.model, None, "None", "None")
+                putting = Putting(self.names, field.model, None)
                 self.lines += putting.function(f"put_{field.rule}", field.fields)
 
 

@@ -114,20 +114,24 @@ class Putting(Objects):
     """Code that puts the fields of an element on an object, touching only what differs.
 
     `collection` is the list's name for what may be cleared: "" for the log, None for values, which are written whole.
-    `model` is the class of `e`. `unmarked` and `part` are the code for the writer of text without a mark and for the
-    part of an element that says none.
+    `model` is the class of `e`. `unmarked` is the code for the writer of what carries neither writer nor mark, `part`
+    for the part of an element that says none; without it, the writer's.
     """
 
-    def __init__(self, names: Names, model: type[Frozen], collection: str | None, unmarked: str, part: str) -> None:
+    def __init__(
+        self, names: Names, model: type[Frozen], collection: str | None, unmarked: str = "None", part: str | None = None
+    ) -> None:
         super().__init__(names)
         self.model = model
         self.collection = collection
         self.unmarked = unmarked
         self.part = part
+        self.writer = unmarked
 
     def function(self, name: str, fields: tuple[Field | Values, ...]) -> list[str]:
         """Return the lines of a function that puts these fields."""
-        written = [field for field in fields if field.writes]
+        written = sorted((field for field in fields if field.writes), key=lambda field: field.name == "part")
+        self.writer = self._writer_now(fields)
         groups = dict.fromkeys(field.name.rpartition(".")[0] for field in written)
         for group in groups:
             self._group(group, [field for field in written if field.name.rpartition(".")[0] == group])
@@ -137,6 +141,17 @@ class Putting(Objects):
         if self.collection:
             head.append("    i = e.id")
         return [*head, *self.lines, "    return"]
+
+    def _writer_now(self, fields: tuple[Field | Values, ...]) -> str:
+        """Return the code for who the row says wrote it, asked after all but the part is put."""
+        found = self.unmarked
+        for field in fields:
+            if isinstance(field, Field) and field.name == "writer":
+                found = f"{self.names.decode(field)}({self.lookup(field.at[0], field.rule)}, [])"
+        for field in fields:
+            if isinstance(field, Field) and isinstance(field.codec, Marked):
+                found = f"({self.names.decode(field)}({self.lookup(field.at[0], field.rule)}, [])[1] or {found})"
+        return found
 
     def _group(self, group: str, fields: list[Field | Values]) -> None:
         if not group:
@@ -227,7 +242,7 @@ class Putting(Objects):
         elif field.name == "part":
             self.line(f"x = {decoded}", 2)
             self.line("if x is None:", 2)
-            self.line(f"x = {self.part}", 3)
+            self.line(f"x = {self.part or f'PART_OF[{self.writer}]'}", 3)
             self._store_if_it_can(field, "new or x is not v")
         elif isinstance(codec, Text):
             self.line(f"if {raw} != v and (new or {decoded} != v):", 2)

@@ -13,10 +13,10 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hub.mappings.language.codecs import Codes, Marked, text_of
+from hub.mappings.language.codecs import Marked, text_of
 from hub.mappings.language.mapping import Mapping
 from hub.mappings.language.rules import Field, Rows, Values, every_rows
-from hub.mappings.language.runtime import PART_OF, Clear, Tree
+from hub.mappings.language.runtime import Clear, Tree
 from hub.relaylog.model import COLLECTIONS, Element, Frozen, RelayLog
 
 _NO_CLEAR: Clear = frozenset()
@@ -87,34 +87,51 @@ class _Comparison:
         self.log = log
         self.back = back
         self.clear = clear
-        self.ids = {name: {element.id for element in getattr(back, name)} for name in COLLECTIONS}
+        self.ids = {name: {element.id for element in getattr(back, name)} - {""} for name in COLLECTIONS}
+        self.rules: dict[str, list[Rows]] = {name: [] for name in COLLECTIONS}
+        for rows in every_rows(mapping.tree.rows):
+            if rows.writes:
+                self.rules[rows.collection].append(rows)
 
     def broken(self) -> Iterator[str]:
         yield from self._fields("", self.mapping.tree.fields, self.log, self.back, ("", ""))
-        for collection in COLLECTIONS:
-            rules = [rows for rows in every_rows(self.mapping.tree.rows) if rows.collection == collection]
-            for element in getattr(self.log, collection):
-                yield from self._element(element, collection, [rows for rows in rules if rows.writes])
+        for collection, element in self.log.elements():
+            yield from self._element(element, collection)
 
-    def _element(self, element: Element, collection: str, rules: list[Rows]) -> Iterable[str]:
-        wanted = element.id if element.id in self.ids[collection] else ""
+    def _element(self, element: Element, collection: str) -> tuple[str, ...]:
+        known = element.id in self.ids[collection]
+        if not self.rules[collection] or not (known or self._has_place(element, collection)):
+            return ()
+        wanted = element.id if known else ""
         found = [one for one in getattr(self.back, collection) if one.id == wanted]
-        tries = [list(self._row(element, one, rows)) for one in found for rows in rules]
-        if not tries:
-            return [f"{collection}[]"] if any(self._has_place(element, rows) for rows in rules) else []
-        return min(tries, key=len)
+        tries = [tuple(self._row(element, one, rows)) for one in found for rows in self.rules[collection]]
+        return min(tries, key=len, default=(f"{collection}[]",))
 
-    def _has_place(self, element: Element, rows: Rows) -> bool:
+    def _has_place(self, element: Element, collection: str) -> bool:
         """Tell whether a new element should have got a row: it says something, and where it belongs is there."""
-        if rows.belongs and rows.home and getattr(element, rows.belongs) not in self.ids[rows.home]:
+        return any(
+            (rows.home is None or self._has_home(str(_value(element, rows.belongs or "")), rows.home))
+            and any(self._sayable(field, element) for field in rows.fields if field.writes)
+            for rows in self.rules[collection]
+        )
+
+    def _has_home(self, home: str, collection: str) -> bool:
+        around = [one for one in getattr(self.log, collection) if home and one.id == home]
+        return home in self.ids[collection] or any(self._has_place(one, collection) for one in around)
+
+    def _sayable(self, field: Field | Values, owner: Frozen) -> bool:
+        value = _value(owner, field.name)
+        if not _says(field, value):
             return False
-        return any(_says(field, _value(element, field.name)) for field in rows.fields if field.writes)
+        return isinstance(field, Values) or bool(
+            _sayable(field, value) if field.target.many else self._has_form(field, value)
+        )
 
     def _row(self, element: Element, back: Element, rows: Rows) -> Iterator[str]:
         prefix = f"{rows.collection}[]."
         yield from self._fields(prefix, rows.fields, element, back, (rows.collection, element.id))
         home = getattr(element, rows.belongs) if rows.belongs else ""
-        if rows.belongs and rows.home and home in self.ids[rows.home] and getattr(back, rows.belongs) != home:
+        if rows.belongs and home in self.ids[rows.home or ""] and getattr(back, rows.belongs) != home:
             yield prefix + rows.belongs
 
     def _fields(
@@ -132,7 +149,7 @@ class _Comparison:
             elif field.target.many:
                 if not set(_sayable(field, value)) <= set(_sayable(field, found)):
                     yield prefix + field.name
-            elif self._has_form(field, value, one) and value != found:
+            elif self._has_form(field, value) and value != found:
                 yield prefix + field.name
 
     def _values(
@@ -144,15 +161,12 @@ class _Comparison:
         for value, back in zip(values, found, strict=True):
             yield from self._fields(prefix, field.fields, value, back, place)
 
-    def _has_form(self, field: Field, value: object, owner: Frozen) -> bool:
+    def _has_form(self, field: Field, value: object) -> bool:
         codec = field.codec
-        writer = owner.writer if isinstance(owner, Element) else None
         if field.target.reference:
             return value in self.ids[field.target.reference]
         if isinstance(codec, Marked):
             return text_of(value, codec.rule) == value
-        if field.name == "part" and isinstance(codec, Codes):
-            return value in codec.target or (bool(codec.by_writer) and value is PART_OF[writer])
         return codec.decode(codec.encode(value, None), []) == value
 
 

@@ -280,13 +280,16 @@ class Writing:
             home = self._home(element, rows)
             if rows.home and home is None:
                 continue
+            made = self._made(element, compiled)
+            if made is None:
+                continue
+            if not made:
+                return None
             row = self._same(element, compiled, home)
             if row is not None:
                 return row
-            item = self._made(element, compiled)
-            if item is not None:
-                _append(self.root if home is None else home, rows.each, item)
-                return item
+            _append(self.root if home is None else home, rows.each, made)
+            return made
         return None
 
     def _same(self, element: Element, compiled: CompiledRows, home: Tree | None) -> Tree | None:
@@ -304,14 +307,14 @@ class Writing:
         return None
 
     def _made(self, element: Element, compiled: CompiledRows) -> Tree | None:
-        """Make a new row, unless the element has nothing for it or its values belong to rows of another kind."""
+        """Make a new row, empty where the element says nothing; None if its values belong to rows of another kind."""
         rows = compiled.rows
         item: Tree = {}
         Row(compiled, None, item, [], item, f"{compiled.prefix}/-").put(element, self, new=True)
         missing = [(pointer, word) for pointer, word in rows.where if found_at(item, pointer) is None]
-        if not item or not says(item, set(rows.where).difference(missing)):
+        if not says(item, set(rows.where).difference(missing)):
             return None
-        for pointer, word in missing:
+        for pointer, word in missing if item else ():
             _holder(item, pointer)[pointer[-1]] = word
         return item
 
