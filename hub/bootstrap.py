@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from hub.connectors import samspill, vigilo
 from hub.connectors.archive.encryption import Encrypt
 from hub.connectors.archive.folder import FolderArchive
-from hub.connectors.base import Connector, ConnectorError, Spec
+from hub.connectors.base import Connector, ConnectorError, Spec, Unavailable
 from hub.connectors.http import Clock, Http, Limits
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.mappings import load_shipped
@@ -42,15 +42,15 @@ class System:
 
     spec: Spec
     settings: type[BaseModel]
-    make: Callable[[BaseModel, Limits, Clock], Connector]
+    make: Callable[[BaseModel, Limits, Clock, Mapping[str, str]], Connector]
 
 
-def _vigilo(settings: BaseModel, limits: Limits, clock: Clock) -> Connector:
-    return vigilo.Vigilo(vigilo.Settings.model_validate(settings), limits, clock)
+def _vigilo(settings: BaseModel, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> Connector:
+    return vigilo.Vigilo(vigilo.Settings.model_validate(settings), limits, clock, profile)
 
 
-def _samspill(settings: BaseModel, limits: Limits, clock: Clock) -> Connector:
-    return samspill.Samspill(samspill.Settings.model_validate(settings), limits, clock)
+def _samspill(settings: BaseModel, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> Connector:
+    return samspill.Samspill(samspill.Settings.model_validate(settings), limits, clock, profile)
 
 
 SYSTEMS: Mapping[str, System] = MappingProxyType(
@@ -66,6 +66,10 @@ RULES: Mapping[str, type[BaseModel]] = MappingProxyType(
 
 class NotConfirmed(Exception):
     """A connection rests on assumptions that nobody has confirmed, and the other end has not proved to be a sandbox."""
+
+
+class UnknownProfileSetting(Exception):
+    """A connection overrides a path that its system's profile does not have."""
 
 
 def system_clock() -> Clock:
@@ -95,18 +99,16 @@ def read_settings(config: Path, environ: Mapping[str, str]) -> HubSettings:
 
 
 @contextmanager
-def open_hub(settings: HubSettings, clock: Clock, sandbox_key: bytes | None = None) -> Iterator[Hub]:
-    """Open the database, bring it up to date, and make every tenant's connections.
+def open_hub(settings: HubSettings, clock: Clock) -> Iterator[Hub]:
+    """Open the database, bring it up to date, and make every tenant's connections. Raises KeyFileError.
 
-    `sandbox_key` is what a sandbox proves itself with. Raises KeyFileError.
+    Before any connection is used, `check_assumptions` must have let it pass.
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     db = open_database(settings.database.get_secret_value())
     try:
         db.migrate()
         tenants = {tenant.organisation_number: _tenant(settings, tenant, db, clock) for tenant in settings.tenants}
-        for tenant in settings.tenants:
-            check_assumptions(tenant.connections, clock, sandbox_key)
         yield Hub(settings, db, tenants)
     finally:
         db.close()
@@ -115,14 +117,14 @@ def open_hub(settings: HubSettings, clock: Clock, sandbox_key: bytes | None = No
 def check_assumptions(connections: Iterable[ConnectionSettings], clock: Clock, sandbox_key: bytes | None) -> None:
     """Let an assumed profile run only where the municipality has confirmed it, or against a proven sandbox.
 
-    Raises NotConfirmed.
+    `sandbox_key` is what a sandbox proves itself with. Raises NotConfirmed.
     """
     for connection in connections:
         spec = SYSTEMS[connection.system].spec
         if not spec.assumed or connection.confirmed:
             continue
         base_url = str(getattr(connection.own, "base_url", ""))
-        if sandbox_key is None or not _is_sandbox(base_url, clock, sandbox_key):
+        if sandbox_key is None or not _is_sandbox(connection.id, base_url, clock, sandbox_key):
             raise NotConfirmed(
                 f"{connection.id}: {spec.origins()['assumed']} settings of the profile '{spec.system}' are assumed. "
                 "Run against a sandbox that `hub sandbox` started, or write who confirmed them with the vendor: "
@@ -130,10 +132,12 @@ def check_assumptions(connections: Iterable[ConnectionSettings], clock: Clock, s
             )
 
 
-def _is_sandbox(base_url: str, clock: Clock, key: bytes) -> bool:
+def _is_sandbox(connection: str, base_url: str, clock: Clock, key: bytes) -> bool:
     http = Http(_root(base_url), None, Limits(attempts=1), clock)
     try:
         token = http.get("/_sandbox/token").json().get("token")
+    except Unavailable as error:
+        raise NotConfirmed(f"{connection}: {error}") from None
     except ConnectorError:
         return False
     finally:
@@ -173,16 +177,22 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
 
 
 def _connection(settings: ConnectionSettings, clock: Clock) -> Connection:
-    timeouts = settings.timeouts
+    timeouts, system = settings.timeouts, SYSTEMS[settings.system]
+    paths = {name for name in system.spec.profile if name.endswith("_path")}
+    if unknown := sorted(set(settings.profile) - paths):
+        raise UnknownProfileSetting(
+            f"{settings.id}: profile has no path '{unknown[0]}'. It has {', '.join(sorted(paths))}"
+        )
     limits = Limits(connect=timeouts.connect, read=timeouts.read, total=timeouts.total)
     return Connection(
         id=settings.id,
         services=settings.services,
         readers=settings.readers,
         mapping=load_shipped(settings.mapping),
-        connector=SYSTEMS[settings.system].make(settings.own, limits, clock),
+        connector=system.make(settings.own, limits, clock, settings.profile),
         first_contact=settings.first_contact,
         deliver=settings.deliver,
+        verified_ids=settings.verified_ids,
     )
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="hub",
-    help="Stafetthub: reads relay logs from every system, merges, shares by consent, and archives with proof.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,7 +30,6 @@ app.add_typer(keys_app, name="keys")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
 CONFIG = Path("config")
-SANDBOX_KEY = "STAFETTHUB_SANDBOX_KEY"
 
 
 def main() -> None:
@@ -55,16 +53,36 @@ def _fail(message: str) -> NoReturn:
 
 
 @contextmanager
-def _opened(config: Path) -> Iterator[Hub]:
-    from hub.bootstrap import open_hub, read_settings, system_clock
+def _opened(config: Path, *, calls: bool = False) -> Iterator[Hub]:
+    """Open the hub of a configuration; `calls` tells that systems will be called, so that they may have to prove."""
+    from hub.bootstrap import check_assumptions, open_hub, read_settings, system_clock
     from hub.operate.logging import configure_logging
+    from hub.operate.process import Process
 
+    process, clock = Process(), system_clock()
     settings = read_settings(config, os.environ)
-    configure_logging(settings.environment, settings.log_level, sys.stderr)
-    key_file = os.environ.get(SANDBOX_KEY)
-    key = bytes.fromhex(Path(key_file).read_text("ascii")) if key_file else None
-    with open_hub(settings, system_clock(), key) as hub:
+    configure_logging(settings.environment, process.log_level or settings.log_level, sys.stderr)
+    with open_hub(settings, clock) as hub:
+        for tenant in settings.tenants if calls else ():
+            check_assumptions(tenant.connections, clock, process.sandbox_proof())
         yield hub
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from hub import __version__
+
+        typer.echo(f"stafetthub {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hub(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Stafetthub: reads relay logs from every system, merges, shares by consent, and archives with proof."""
 
 
 @app.command()
@@ -78,11 +96,12 @@ def demo(
     edit: Annotated[int, typer.Option(min=0, help="Let so many logs change in the simulated systems first.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the summary as JSON to this file.")] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards with a status page.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the status page; 0 takes a free one.")] = 8080,
 ) -> None:
     """Show the whole way of a relay log: two simulated systems, one made-up municipality, one archive."""
     from hub.sandbox.demo import Demo, run_demo
 
-    run_demo(Demo(folder, config, children, seed, edit, json_file, serve))
+    run_demo(Demo(folder, config, children, seed, edit, json_file, serve, port))
 
 
 @app.command()
@@ -95,11 +114,10 @@ def sandbox(
     vigilo_port: Annotated[int, typer.Option(help="Port of the simulated Vigilo; 0 takes a free one.")] = 0,
     samspill_port: Annotated[int, typer.Option(help="Port of the simulated Samspill; 0 takes a free one.")] = 0,
 ) -> None:
-    """Run the simulated systems until stopped. Prints their addresses; secrets lie in the folder."""
-    from hub.sandbox.server import run_sandbox
+    """Run the simulated systems until stopped, and write what a hub needs to reach them to a file to source."""
+    from hub.sandbox.alone import run_sandbox
 
-    today = datetime.now(UTC).date()
-    run_sandbox(folder, children, seed, (vigilo_port, samspill_port), today)
+    run_sandbox(folder.resolve(), children, seed, (vigilo_port, samspill_port), datetime.now(UTC).date())
 
 
 @app.command()
@@ -110,7 +128,7 @@ def run(
     """Run every connection on its schedule until stopped (Ctrl-C or SIGTERM)."""
     from hub.service import serve_until_stopped
 
-    with _opened(config) as hub:
+    with _opened(config, calls=True) as hub:
         serve_until_stopped(hub, workers)
 
 
@@ -124,7 +142,7 @@ def sync(
     from hub.console import show_cycle
     from hub.service import sync_now
 
-    with _opened(config) as hub:
+    with _opened(config, calls=True) as hub:
         for tenant, result in sync_now(hub, connection, dry_run=dry_run):
             show_cycle(tenant, result, dry_run=dry_run)
             if any(pulled.error for pulled in result.pulls.values()):
@@ -137,7 +155,7 @@ def check(config: ConfigOption = CONFIG) -> None:
     from hub.console import show_checks
     from hub.service import check_all
 
-    with _opened(config) as hub:
+    with _opened(config, calls=True) as hub:
         if not show_checks(check_all(hub)):
             sys.exit(1)
 

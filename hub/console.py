@@ -14,7 +14,7 @@ from hub.service import Check
 from hub.sync.context import Tenant
 from hub.sync.cycle import CycleResult
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False, markup=False)
 
 
 def table(title: str, *columns: str) -> Table:
@@ -33,7 +33,7 @@ def show_cycle(tenant: Tenant, result: CycleResult, *, dry_run: bool) -> None:
     for connection, pulled in result.pulls.items():
         counts = [str(pulled.counts.get(name, 0)) for name in ("read", "new", "changed", "quarantined")]
         sent = (result.planned if dry_run else result.sent).get(connection, 0)
-        made.add_row(connection, *counts, str(sent))
+        made.add_row(short(connection), *counts, str(sent))
     console.print(made)
     for connection, pulled in result.pulls.items():
         if pulled.error:
@@ -44,29 +44,24 @@ def show_cycle(tenant: Tenant, result: CycleResult, *, dry_run: bool) -> None:
 
 def show_status(name: str, status: TenantStatus) -> None:
     """Show how a municipality stands."""
-    columns = (
-        "connection",
-        "last run",
-        "records",
-        "sent",
-        "waiting",
-        "unknown",
-        "failed",
-        "held",
-        "quarantine",
-        "conflicts",
-    )
-    made = table(f"{name}: {status.logs} logs, {status.archived} archived", *columns)
+    columns = ("connection", "last run", "logs", "sent", "waits", "unknown", "failed", "held", "refused", "disputed")
+    made = table(f"{name} ({status.tenant}): {status.logs} logs, {status.archived} archived", *columns)
     for each in status.connections:
-        last = (
-            f"{each.last_run} {each.last_ended_at:%Y-%m-%d %H:%M}" if each.last_ended_at else each.last_run or "never"
-        )
+        last = f"{each.last_run} {each.last_ended_at:%d.%m %H:%M}" if each.last_ended_at else each.last_run or "never"
         numbers = (each.records, each.sent, each.waiting, each.unknown, each.failed, each.held, each.quarantined)
-        made.add_row(each.connection, last, *(str(number) for number in (*numbers, each.conflicts)))
+        made.add_row(short(each.connection), last, *(str(number) for number in (*numbers, each.conflicts)))
     console.print(made)
+    for each in status.connections:
+        if each.last_error:
+            console.print(f"{each.connection}: the last run ended with {each.last_error}", style="bold red")
     show_held(status.held)
     if status.proposals:
         console.print(f"Proposals that wait for a person: {status.proposals}")
+
+
+def short(connection: str) -> str:
+    """Return a connection's name without its municipality."""
+    return connection.rpartition("/")[2]
 
 
 def show_held(held: dict[str, int]) -> None:
@@ -79,14 +74,15 @@ def show_held(held: dict[str, int]) -> None:
 
 
 def show_inbox(name: str, items: list[InboxItem]) -> None:
-    """Show what waits for a person."""
-    made = Table(title=f"{name}: {len(items)} waiting", title_justify="left", header_style="bold")
-    for column in ("since", "kind", "reason", "decided by", "connection", "place", "log", "id"):
-        made.add_column(column, overflow="fold")
+    """Show what waits for a person, a few lines each."""
+    console.print(f"{name}: {len(items)} waiting", style="bold")
     for item in items:
-        since = f"{item.since:%Y-%m-%d %H:%M}"
-        made.add_row(since, item.kind, item.reason, item.addressed_to, item.connection, item.place, item.log, item.id)
-    console.print(made)
+        console.print(f"{item.kind}: {item.reason}", style="bold", end="")
+        console.print(f"  since {item.since:%Y-%m-%d %H:%M}, decided by {item.addressed_to}")
+        where = (("connection", item.connection), ("place", item.place), ("log", item.log), ("id", item.id))
+        for word, value in where:
+            if value:
+                console.print(f"  {word} {value}", soft_wrap=True)
 
 
 def show_trace(rows: Iterable[Row[Any]]) -> None:
@@ -103,6 +99,6 @@ def show_checks(checks: Iterable[Check]) -> bool:
     well = True
     for check in checks:
         well &= check.well
-        mark = "[green]ok  [/green]" if check.well else "[bold red]fail[/bold red]"
-        console.print(f"{mark} {check.what}: {check.detail}", soft_wrap=True)
+        console.print("ok  " if check.well else "fail", style="green" if check.well else "bold red", end=" ")
+        console.print(f"{check.what}: {check.detail}", soft_wrap=True)
     return well

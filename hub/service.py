@@ -132,21 +132,27 @@ class Check:
 
 def check_all(hub: Hub) -> Iterator[Check]:
     """Check every connection and what the archive still needs to be told."""
-    for tenant in hub.tenants.values():
-        for settings in next(
-            t for t in hub.settings.tenants if t.organisation_number == tenant.organisation_number
-        ).connections:
-            error = reachable(tenant.connections[settings.id])
-            origins = SYSTEMS[settings.system].spec.origins()
-            told = ", ".join(f"{count} {origin}" for origin, count in origins.items())
-            yield Check(settings.id, error is None, str(error) if error else f"reached; profile: {told}")
-        if tenant.archive is None:
-            yield Check(
-                f"{tenant.organisation_number} archive", False, "No archive. Set folder_is_archive and archive.folder"
-            )
-        elif tenant.archive.settings(tenant.today()) is None:
-            yield Check(
-                tenant.archive.id, False, "No archive settings today. Write rules/archive.yaml with a valid_from"
-            )
-        else:
-            yield Check(tenant.archive.id, True, "folder counts as the archive")
+    for settings in hub.settings.tenants:
+        tenant = hub.tenants[settings.organisation_number]
+        for connection in settings.connections:
+            yield _check_connection(tenant.connections[connection.id], connection.system)
+        yield _check_archive(tenant)
+
+
+def _check_connection(connection: Connection, system: str) -> Check:
+    error = reachable(connection)
+    if error is not None:
+        return Check(connection.id, well=False, detail=str(error))
+    origins = SYSTEMS[system].spec.origins()
+    told = ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))
+    return Check(connection.id, well=True, detail=f"reached; settings of its profile: {told}")
+
+
+def _check_archive(tenant: Tenant) -> Check:
+    if tenant.archive is None:
+        name, remedy = f"{tenant.organisation_number}/archive", "No archive. Set folder_is_archive and archive.folder"
+        return Check(name, well=False, detail=remedy)
+    if tenant.archive.settings(tenant.today()) is None:
+        remedy = "No archive settings hold today. Write rules/archive.yaml with a valid_from"
+        return Check(tenant.archive.id, well=False, detail=remedy)
+    return Check(tenant.archive.id, well=True, detail="the folder counts as the archive")

@@ -134,6 +134,10 @@ class Spec:
         origins = [setting.origin for setting in self.profile.values()]
         return {origin: origins.count(origin) for origin in dict.fromkeys(origins)}
 
+    def path(self, name: str, overrides: Mapping[str, str]) -> str:
+        """Return a path of the profile, as the municipality has it or by default."""
+        return overrides.get(name, str(self.profile[name].value))
+
     @property
     def assumed(self) -> bool:
         """Tell whether anything in the profile is assumed."""

@@ -7,12 +7,14 @@ belong to the row that asked. Nothing of a body reaches an error.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from threading import Lock
+from ssl import SSLContext
+from threading import Lock, local
 
+import httpcore
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
@@ -29,6 +31,7 @@ from hub.connectors.base import (
 
 MAX_BYTES = 64 * 1024 * 1024
 LONGEST_WAIT_IN_CALL = timedelta(seconds=20)
+LONGEST_PEACE = timedelta(days=7)
 MARGIN = timedelta(seconds=10)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -80,6 +83,7 @@ class Reply:
 
 CHECK_ADDRESS = "Check base_url and the paths of the profile: a login or error page often answers at a wrong address"
 CHECK_CLIENT = "Check client_id, client_secret and scope of the connection, and that they belong to this environment"
+LOOK_UP = "The hub looks it up"
 ASK_VENDOR = "Nothing was taken in; try again, and ask the vendor if it persists"
 
 
@@ -134,8 +138,11 @@ class Http:
         self._base = base_url.rstrip("/")
         self._auth = auth
         self._limits = limits
+        self._attempt = local()
+        transport = httpx.HTTPTransport(trust_env=False)
+        transport._pool._network_backend = _Backend(self._left)  # noqa: SLF001 - httpx hands no backend through
         timeout = httpx.Timeout(limits.read, connect=limits.connect)
-        self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False)
+        self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, transport=transport)
 
     def close(self) -> None:
         """Close the connections."""
@@ -170,34 +177,32 @@ class Http:
         """Make one attempt, bounded in total time. Raises Unavailable, OutcomeUnknown or BadAnswer, never by status."""
         url = path if path.startswith(("http://", "https://")) else f"{self._base}{path}"
         sending = method != "GET" and form is None
-        deadline = self.clock.monotonic() + self._limits.total
+        self._attempt.ends = self.clock.monotonic() + self._limits.total
         try:
             with self._client.stream(
                 method, url, params=params, json=body, data=dict(form) if form else None, headers=headers
             ) as response:
-                return Reply(response.status_code, response.headers, self._read(response, deadline))
+                return Reply(response.status_code, response.headers, _read(response))
         except httpx.ConnectTimeout:
             raise Unavailable("connect_timeout", "no connection within the time limit", CHECK_PORT) from None
         except httpx.ConnectError:
             raise Unavailable("connection_refused", "the system cannot be reached", CHECK_PORT) from None
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             raise Misconfigured("bad_address", "the address is not a web address", CHECK_ADDRESS) from None
+        except httpx.DecodingError:
+            if sending:
+                raise OutcomeUnknown("broken_encoding", "the answer to a change can't be unpacked", LOOK_UP) from None
+            raise BadAnswer("broken_encoding", "an answer that can't be unpacked", ASK_VENDOR) from None
         except httpx.TransportError as error:
             code = "read_timeout" if isinstance(error, httpx.TimeoutException) else "connection_lost"
             if sending:
-                raise OutcomeUnknown(code, "the answer to a change was lost", "The hub looks it up") from None
+                raise OutcomeUnknown(code, "the answer to a change was lost", LOOK_UP) from None
             raise Unavailable(code, "the connection broke before the answer was complete", ASK_VENDOR) from None
 
-    def _read(self, response: httpx.Response, deadline: float) -> bytes:
-        chunks, size = [], 0
-        for chunk in response.iter_bytes():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_BYTES:
-                raise BadAnswer("too_large", f"an answer of more than {MAX_BYTES} bytes", ASK_VENDOR)
-            if self.clock.monotonic() > deadline:
-                raise httpx.ReadTimeout("total time passed", request=response.request)
-        return b"".join(chunks)
+    def _left(self) -> float:
+        """Return the seconds that are left of the calling thread's attempt."""
+        ends: float = self._attempt.ends
+        return ends - self.clock.monotonic()
 
     def _retried(
         self,
@@ -216,17 +221,20 @@ class Http:
             reraise=True,
         )
         unknown: OutcomeUnknown | None = None
-        for attempt in retrying:
-            with attempt:
-                try:
-                    return self._authorized(method, path, params=params, body=body, headers=headers)
-                except OutcomeUnknown as error:
-                    unknown = error
-                    raise
-                except Unavailable as error:
-                    if unknown:
-                        raise unknown from error
-                    raise
+        try:
+            for attempt in retrying:
+                with attempt:
+                    try:
+                        return self._authorized(method, path, params=params, body=body, headers=headers)
+                    except OutcomeUnknown as error:
+                        unknown = error
+                        raise
+        except Refused:
+            raise
+        except ConnectorError as error:
+            if unknown and unknown is not error:  # an earlier attempt may have been taken in: only a look can tell
+                raise unknown from error
+            raise
         raise AssertionError("unreachable: tenacity reraises")  # pragma: no cover
 
     def _authorized(
@@ -238,6 +246,8 @@ class Http:
         body: Tree | None,
         headers: Mapping[str, str] | None,
     ) -> Reply:
+        if not _leads_home(path, self._base):
+            raise BadAnswer("foreign_link", "the system links to another host than base_url's", CHECK_ADDRESS)
         for last in (False, True):
             token = self._auth.header(self) if self._auth else {}
             reply = self.attempt(method, path, params=params, body=body, headers={**(headers or {}), **token})
@@ -246,9 +256,14 @@ class Http:
                 continue
             if reply.status < 400:
                 return reply
+            if method != "GET" and reply.status in GATEWAY_LOST_IT:
+                raise OutcomeUnknown(f"http_{reply.status}", "a gateway lost the answer to a change", LOOK_UP)
             raise _by_status(reply, self.clock.now())
         raise AssertionError("unreachable: the second answer is returned or raised")  # pragma: no cover
 
+
+GATEWAY_LOST_IT = frozenset({502, 504})
+"""What a gateway says when it has handed a request on and got no answer: the change may have been taken in."""
 
 CHECK_PORT = "Check base_url and token_url, that the system runs, and that the firewall lets the hub through"
 
@@ -267,6 +282,15 @@ def _wait(state: RetryCallState) -> float:
     return 0.25 * 2.0 ** (state.attempt_number - 1)
 
 
+def _leads_home(link: str, base: str) -> bool:
+    """Tell whether a link that a system gave stays with it: no other host is called, and none gets the token."""
+    try:
+        url, home = httpx.URL(link), httpx.URL(base)
+    except httpx.InvalidURL:
+        return False
+    return link.startswith("/") or (url.scheme, url.netloc) == (home.scheme, home.netloc)
+
+
 def _by_status(reply: Reply, now: datetime) -> ConnectorError:
     """Turn a status into the error that says what to do."""
     status, what = reply.status, f"the system answered HTTP {reply.status}"
@@ -282,13 +306,77 @@ def _by_status(reply: Reply, now: datetime) -> ConnectorError:
 
 
 def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """Return how long a `Retry-After` header asks to wait: seconds or an HTTP date (RFC 9110, 10.2.3)."""
-    if not header:
-        return None
-    if header.strip().isdigit():
-        return timedelta(seconds=int(header))
+    """Return how long a `Retry-After` header asks to wait: seconds or an HTTP date (RFC 9110, 10.2.3).
+
+    At most `LONGEST_PEACE`; None for what is neither.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=int(text.lstrip("0")[:9] or "0")), LONGEST_PEACE)
     try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
+        at = parsedate_to_datetime(text)
+        asked = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+    except (ValueError, OverflowError):
         return None
-    return max(at.astimezone(UTC) - now, timedelta())
+    return min(max(asked, timedelta()), LONGEST_PEACE)
+
+
+def _read(response: httpx.Response) -> bytes:
+    chunks, size = [], 0
+    for chunk in response.iter_bytes():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise BadAnswer("too_large", f"an answer of more than {MAX_BYTES} bytes", ASK_VENDOR)
+    return b"".join(chunks)
+
+
+class _Backend(httpcore.SyncBackend):
+    """Opens connections on which nothing outlasts the attempt that it serves, headers that drip included."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        self._left = left
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect, within what is left of the attempt."""
+        return _Stream(super().connect_tcp(host, port, timeout, local_address, socket_options), self._left)
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose every wait ends with the attempt. httpx bounds each wait, and a drip is a wait a byte."""
+
+    def __init__(self, stream: httpcore.NetworkStream, left: Callable[[], float]) -> None:
+        self._stream = stream
+        self._left = left
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what comes."""
+        left = self._left()
+        if left <= 0:
+            raise httpcore.ReadTimeout("total time passed")
+        return self._stream.read(max_bytes, left if timeout is None else min(timeout, left))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of it."""
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Close it."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """Go on encrypted."""
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._left)
+
+    def get_extra_info(self, info: str) -> object:
+        """Tell what httpcore asks of the socket."""
+        return self._stream.get_extra_info(info)

@@ -6,7 +6,7 @@ plan creates accounts and gives its leader a lasting right, so the hub never doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -26,7 +26,8 @@ SPEC = Spec(
             "client_credentials with tenant_id (Visma Connect)", "assumed", "published for sibling products"
         ),
         "context": Setting("organisation number", "published", DOCS),
-        "plan_types": Setting("GET /plan-types?lang=", "published", f"{DOCS}; the path is assumed"),
+        "plan_types": Setting("list of plan types in en, nb or nn", "published", DOCS),
+        "plan_types_path": Setting("/plan-types", "assumed", "the list is published, its path is not"),
         "plans_path": Setting("/plans", "assumed", "no reading of plans is published"),
         "plan_shape": Setting("mapping samspill/stafettlogg", "assumed", "no field names are published"),
         "paging": Setting("offset and limit, totalCount", "assumed", "not published"),
@@ -54,18 +55,19 @@ class Settings(BaseModel):
 class Samspill:
     """One municipality's plans in Samspill."""
 
-    def __init__(self, settings: Settings, limits: Limits, clock: Clock) -> None:
+    def __init__(self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> None:
         secret = settings.client_secret.get_secret_value()
         extra = {"tenant_id": settings.tenant_id}
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope, extra)
         self._http = Http(settings.base_url, auth, limits, clock)
+        self._plans, self._plan_types = (SPEC.path(name, profile) for name in ("plans_path", "plan_types_path"))
         self._organisation = settings.organisation_number
         self._size = settings.page_size
 
     def check(self) -> None:
         """Ask for a token and the plan types."""
         self._http.check_token()
-        self._http.get("/plan-types", {"lang": "nb"})
+        self._http.get(self._plan_types, {"lang": "nb"})
 
     def pages(self) -> Iterator[Page]:
         """Yield all plans of the municipality."""
@@ -73,7 +75,7 @@ class Samspill:
         count, total = 0, 1
         while count < total:
             query = {"organisationNumber": self._organisation, "offset": str(count), "limit": str(self._size)}
-            tree = self._http.get("/plans", query).json()
+            tree = self._http.get(self._plans, query).json()
             items, said = tree.get("items"), tree.get("totalCount")
             if not isinstance(items, list) or not isinstance(said, int):
                 raise BadAnswer("no_list", "a page of plans without items and totalCount", ASK_VENDOR)
@@ -89,12 +91,12 @@ class Samspill:
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one plan."""
-        return _record(self._http.get(f"/plans/{record_id}").json())
+        return _record(self._http.get(f"{self._plans}/{record_id}").json())
 
     def update(self, outgoing: Outgoing) -> Accepted:
         """Send the whole plan; the system answers with it as stored."""
         headers = {"If-Match": f'"{outgoing.before.version}"', "Idempotency-Key": outgoing.key}
-        reply = self._http.send("PUT", f"/plans/{outgoing.before.id}", outgoing.after, headers)
+        reply = self._http.send("PUT", f"{self._plans}/{outgoing.before.id}", outgoing.after, headers)
         record = _record(reply.json())
         return Accepted(record, reference=f"{record.id}@{record.version}")
 

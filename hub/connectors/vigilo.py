@@ -76,18 +76,21 @@ class Settings(BaseModel):
 class Vigilo:
     """One organisation's relay logs in Vigilo."""
 
-    def __init__(self, settings: Settings, limits: Limits, clock: Clock) -> None:
+    def __init__(self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> None:
         secret = settings.client_secret.get_secret_value()
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope)
         self._http = Http(settings.base_url, auth, limits, clock)
         self._clock = clock
-        self._core = f"/{settings.org_id}/api/core"
+        self._paths = {
+            resource: SPEC.path(f"{resource.replace('-', '_')}_path", profile).format(org_id=settings.org_id)
+            for resource in ("persons", "schools", "relay-logs")
+        }
         self._size = settings.page_size
 
     def check(self) -> None:
         """Ask for a token and one school."""
         self._http.check_token()
-        self._http.get(f"{self._core}/schools", {"page": "0", "size": "1"}).json()
+        self._http.get(self._paths["schools"], {"page": "0", "size": "1"}).json()
 
     def pages(self) -> Iterator[Page]:
         """Yield all relay logs, each joined with its person and its school."""
@@ -98,22 +101,22 @@ class Vigilo:
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one relay log with its person and school."""
-        log = self._http.get(f"{self._core}/relay-logs/{record_id}").json()
+        log = self._http.get(f"{self._paths['relay-logs']}/{record_id}").json()
         person = self._linked("persons", _text(log.get("barn"), "personId"))
         school = self._linked("schools", _text(log, "skuleId"))
         return _record(log, person, school)
 
     def update(self, outgoing: Outgoing) -> Accepted:
         """Send the changed properties, and follow the change until the system says that it is made."""
-        before, after = outgoing.before.tree, outgoing.after
+        before, after, path = outgoing.before.tree, outgoing.after, self._paths["relay-logs"]
         body = {name: value for name, value in after.items() if name[:1] != "_" and before.get(name) != value}
         headers = {"If-Match": f'"{outgoing.before.version}"', "Idempotency-Key": outgoing.key}
-        reply = self._http.send("PATCH", f"{self._core}/relay-logs/{outgoing.before.id}", body, headers)
+        reply = self._http.send("PATCH", f"{path}/{outgoing.before.id}", body, headers)
         status = reply.headers.get("location", "")
         if reply.status != 202 or not status:
             raise BadAnswer("no_status", f"HTTP {reply.status} where 202 with a status address was due", ASK_VENDOR)
         self._follow(status)
-        log = self._http.get(f"{self._core}/relay-logs/{outgoing.before.id}").json()
+        log = self._http.get(f"{path}/{outgoing.before.id}").json()
         joined = {name: value for name, value in before.items() if name[:1] == "_"}
         record = SourceRecord(_text(log, "id"), str(log.get("versjon", "")), {**_published(log), **joined})
         return Accepted(record, reference=status.rsplit("/", 1)[-1])
@@ -129,11 +132,11 @@ class Vigilo:
         raise OutcomeUnknown("still_running", "the system is still working on the change", "The hub looks it up")
 
     def _linked(self, resource: str, item_id: str) -> dict[str, Tree]:
-        return {item_id: self._http.get(f"{self._core}/{resource}/{item_id}").json()} if item_id else {}
+        return {item_id: self._http.get(f"{self._paths[resource]}/{item_id}").json()} if item_id else {}
 
     def _items(self, resource: str) -> Iterator[list[Tree]]:
         """Yield the pages of a resource. A page that leads back or holds no list is no answer."""
-        path: str | None = f"{self._core}/{resource}"
+        path: str | None = self._paths[resource]
         params: Mapping[str, str] | None = {"page": "0", "size": str(self._size)}
         visited, expected, count = set[str](), None, 0
         while path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from hub.store.database import Database
 from hub.store.tables import (
@@ -54,11 +54,13 @@ class ConnectionStatus:
 
 @dataclass(frozen=True)
 class TenantStatus:
-    """One municipality as it stands. `held` counts open holds by reason."""
+    """One municipality as it stands. `held` counts open holds by reason, `archiving` packages on the way."""
 
     tenant: str
     logs: int
     archived: int
+    archiving: int
+    archive_failed: int
     held: dict[str, int]
     proposals: int
     connections: tuple[ConnectionStatus, ...]
@@ -91,10 +93,14 @@ class Reports:
             of_archived = select(func.count()).select_from(archived).where(archived.c.tenant == tenant)
             open_proposals = (proposals.c.tenant == tenant, proposals.c.state == ProposalState.OPEN)
             counts = tx.scalar(of_logs) or 0, tx.scalar(of_archived) or 0
+            packages = _deliveries(tx, tenant, DeliveryKind.ARCHIVE)
             proposed = tx.scalar(select(func.count()).select_from(proposals).where(*open_proposals)) or 0
         held = Counter(row.reason for row in self._open_holds(tenant))
         states = tuple(self._connection(tenant, connection) for connection in connections)
-        return TenantStatus(tenant, *counts, dict(sorted(held.items())), proposed, states)
+        on_the_way = _waiting(packages) + packages[DeliveryState.UNKNOWN]
+        return TenantStatus(
+            tenant, *counts, on_the_way, _failed(packages), dict(sorted(held.items())), proposed, states
+        )
 
     def _connection(self, tenant: str, connection: str) -> ConnectionStatus:
         mine = and_(records.c.tenant == tenant, records.c.connection == connection)
@@ -106,14 +112,7 @@ class Reports:
                 .order_by(runs.c.started_at.desc(), runs.c.queued_at.desc())
                 .limit(1)
             ).first()
-            c = deliveries.c
-            states: Counter[DeliveryState] = Counter()
-            for row in tx.execute(
-                select(c.state, func.count().label("number"))
-                .where(c.tenant == tenant, c.connection == connection, c.kind == DeliveryKind.UPDATE)
-                .group_by(c.state)
-            ):
-                states[row.state] = row.number
+            states = _deliveries(tx, tenant, DeliveryKind.UPDATE, deliveries.c.connection == connection)
             held = (
                 select(func.count())
                 .select_from(holds)
@@ -151,9 +150,9 @@ class Reports:
                 last_error=(last.error_class or "") if last else "",
                 records=tx.scalar(select(func.count()).select_from(records).where(mine)) or 0,
                 sent=states[DeliveryState.DONE],
-                waiting=states[DeliveryState.READY] + states[DeliveryState.SENDING],
+                waiting=_waiting(states),
                 unknown=states[DeliveryState.UNKNOWN],
-                failed=states[DeliveryState.FAILED] + states[DeliveryState.HELD],
+                failed=_failed(states),
                 held=tx.scalar(held) or 0,
                 quarantined=tx.scalar(refused) or 0,
                 conflicts=tx.scalar(disputed) or 0,
@@ -193,21 +192,21 @@ class Reports:
                     )
                 )
             proposed = (proposals.c.tenant == tenant, proposals.c.state == ProposalState.OPEN)
-            for row in tx.execute(select(proposals).where(*proposed)):
-                items.append(
-                    InboxItem(
-                        *(
-                            "proposal",
-                            row.proposal_id,
-                            row.log_id or "",
-                            row.connection,
-                            row.kind,
-                            row.collection,
-                            "holder",
-                        ),
-                        row.first_seen_at,
-                    )
+            items.extend(
+                InboxItem(
+                    *(
+                        "proposal",
+                        row.proposal_id,
+                        row.log_id or "",
+                        row.connection,
+                        row.kind,
+                        row.collection,
+                        "holder",
+                    ),
+                    row.first_seen_at,
                 )
+                for row in tx.execute(select(proposals).where(*proposed))
+            )
         return sorted(items, key=lambda item: (item.since, item.id))
 
     def trace(self, subject: str) -> list[Row[Any]]:
@@ -220,3 +219,19 @@ class Reports:
         where = (holds.c.tenant == tenant, holds.c.state == HoldState.OPEN)
         with self._db.read() as tx:
             return list(tx.execute(select(holds).where(*where).order_by(holds.c.since, holds.c.hold_id)))
+
+
+def _deliveries(tx: Connection, tenant: str, kind: DeliveryKind, *only: ColumnElement[bool]) -> Counter[DeliveryState]:
+    """Count deliveries of a kind by their state."""
+    c = deliveries.c
+    counted = select(c.state, func.count().label("number")).where(c.tenant == tenant, c.kind == kind, *only)
+    return Counter({row.state: row.number for row in tx.execute(counted.group_by(c.state))})
+
+
+def _waiting(states: Counter[DeliveryState]) -> int:
+    return states[DeliveryState.READY] + states[DeliveryState.SENDING]
+
+
+def _failed(states: Counter[DeliveryState]) -> int:
+    """What the receiver refused, or what was tried too often: both wait for a person."""
+    return states[DeliveryState.FAILED] + states[DeliveryState.HELD]

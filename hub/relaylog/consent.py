@@ -58,10 +58,11 @@ def opened(log: RelayLog, reader: Service, day: date, policy: ConsentPolicy) -> 
     """Return what consent opens to a reader on a day, or what is missing.
 
     The latest decided consent counts, so that a narrower one replaces what went before; among several of the same day
-    only what all of them open. A withdrawal counts until a consent that began after it. A consent without named parts
-    names `education` alone.
+    only what all of them open. A withdrawal counts until a consent that began after it; one without any date, like an
+    undated refusal, may be the latest word and always counts. A consent without named parts names `education` alone.
+    An unknown reader is nobody that a consent could name.
     """
-    mine = [consent for consent in log.consents if consent.recipient is reader]
+    mine = [consent for consent in log.consents if consent.recipient is reader and reader is not Service.UNKNOWN]
     decided = [consent for consent in mine if consent.status in DECIDED]
     if not decided:
         return Missing.PENDING if mine else Missing.NO_CONSENT
@@ -69,8 +70,10 @@ def opened(log: RelayLog, reader: Service, day: date, policy: ConsentPolicy) -> 
     latest = max(consent.valid_from or date.min for consent in begun)
     newest = [
         consent
-        for consent in begun
-        if (consent.valid_from or date.min) == latest or _withdrawn_since(consent, latest, day)
+        for consent in decided
+        if (consent in begun and (consent.valid_from or date.min) == latest)
+        or _withdrawn_since(consent, latest, day)
+        or _ended_some_day(consent)
     ]
     answers = [_standing(consent, log, day, policy) for consent in newest]
     refusals = [answer for answer in answers if isinstance(answer, Missing)]
@@ -91,6 +94,12 @@ def _withdrawn_since(consent: Consent, latest: date, day: date) -> bool:
     return consent.withdrawn_on is not None and latest <= consent.withdrawn_on <= day
 
 
+def _ended_some_day(consent: Consent) -> bool:
+    """Tell whether a refusal or withdrawal bears no date at all."""
+    ended = consent.status in (ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN)
+    return ended and consent.valid_from is None and consent.withdrawn_on is None
+
+
 def _standing(consent: Consent, log: RelayLog, day: date, policy: ConsentPolicy) -> Opened | Missing:
     if consent.status is ConsentStatus.REFUSED:
         return Missing.REFUSED
@@ -108,8 +117,10 @@ def _standing(consent: Consent, log: RelayLog, day: date, policy: ConsentPolicy)
 def signed(consent: Consent, log: RelayLog, on: date, policy: ConsentPolicy) -> bool:
     """Tell whether everybody who must sign has signed, by the subject's age on the day and the policy.
 
-    A guardian counts only with parental responsibility known to be theirs, and never when barred. One guardian is
-    enough only when the parents are known to live together, or the child is known to live with the one who signs.
+    A guardian counts only by name, with parental responsibility known to be theirs, and never when barred. One is
+    enough only when the parents are known to live together, or the child is known to live with the one who signs;
+    otherwise everybody who is not known to lack the responsibility must have signed. A youth of unknown age signs
+    together with the guardians.
     """
     roles = {signer.role for signer in consent.signed_by}
     if log.subject.kind is SubjectKind.PREGNANT:
@@ -117,21 +128,25 @@ def signed(consent: Consent, log: RelayLog, on: date, policy: ConsentPolicy) -> 
     age = _age(log.subject.birth_date, on)
     if age is not None and age >= policy.youth_alone_from:
         return SignerRole.YOUTH in roles
-    if age is not None and age >= policy.youth_also_from and SignerRole.YOUTH not in roles:
+    may_sign = log.subject.kind is SubjectKind.YOUTH if age is None else age >= policy.youth_also_from
+    if may_sign and SignerRole.YOUTH not in roles:
         return False
     return _guardians_signed(consent.signed_by, log.guardians, policy)
 
 
 def _guardians_signed(signers: Iterable[Signer], guardians: Iterable[Guardian], policy: ConsentPolicy) -> bool:
-    names = {_folded(signer.name) for signer in signers if signer.role in GUARDIAN_ROLES}
-    deciding = [guardian for guardian in guardians if guardian.parental_responsibility is True]
-    have = [guardian for guardian in deciding if not guardian.barred and _folded(guardian.name) in names]
-    if not have:
-        return False
-    one_is_enough = not policy.both_when_shared or any(
-        guardian.residence in (Residence.TOGETHER, Residence.WITH_THIS) for guardian in have
-    )
-    return one_is_enough or len(have) == len(deciding)
+    names = {_folded(signer.name) for signer in signers if signer.role in GUARDIAN_ROLES} - {""}
+    deciding = [guardian for guardian in guardians if guardian.parental_responsibility is not False]
+    have = [guardian for guardian in deciding if _counts(guardian) and _folded(guardian.name) in names]
+    shared = any(guardian.residence is Residence.SHARED for guardian in deciding)
+    one_is_enough = any(guardian.residence in (Residence.TOGETHER, Residence.WITH_THIS) for guardian in have)
+    if shared:
+        one_is_enough = not policy.both_when_shared
+    return bool(have) and (one_is_enough or len(have) == len(deciding))
+
+
+def _counts(guardian: Guardian) -> bool:
+    return guardian.parental_responsibility is True and not guardian.barred
 
 
 def _age(born: date | None, on: date) -> int | None:

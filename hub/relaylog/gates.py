@@ -59,17 +59,30 @@ UNSENT_STATUS = frozenset({LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatu
 
 
 def stops(log: RelayLog, readers: Iterable[Service], day: date, rules: Rules) -> tuple[Stop, ...]:
-    """Return everything that stops a log from going to these readers on this day; nothing means it may go."""
+    """Return everything that stops a log from going to these readers on this day; nothing means it may go.
+
+    Without readers it may not: nobody has said who would see it.
+    """
     found = [*special_stops(log), *_life(log)]
-    for reader in sorted(readers):
+    asked = sorted(readers)
+    if not asked:
+        found.append(Stop("no_reader", Decider.OPERATOR, "the connection names who reads there"))
+    for reader in asked:
         if reader is Service.FAMILY and any(guardian.barred for guardian in log.guardians):
             found.append(
                 Stop("guardian_barred", Decider.RULE_OWNER, "a person decides how the family reads", revealing=True)
             )
         answer = opened(log, reader, day, rules.consent)
         if isinstance(answer, Missing):
-            found.append(Stop(str(answer), Decider.HOLDER, f"a valid consent names {reader}"))
+            found.append(_unconsented(answer, reader, rules.sharing))
     return tuple(dict.fromkeys(found))
+
+
+def _unconsented(answer: Missing, reader: Service, sharing: Sharing) -> Stop:
+    """Say that a reader lacks a consent; that a hidden service reads at all is itself told to nobody but the rule's owner."""
+    hidden = reader in sharing.hidden_services
+    decider = Decider.RULE_OWNER if hidden else Decider.HOLDER
+    return Stop(str(answer), decider, f"a valid consent names {reader}", revealing=hidden)
 
 
 def special_stops(log: RelayLog) -> tuple[Stop, ...]:

@@ -50,10 +50,16 @@ def view(
         if readers
         else frozenset()
     )
-    hidden = rules.sharing.hidden_services - set(readers) - own
-    if set(readers) == {Service.FAMILY}:
-        hidden = frozenset()
-    return _Restriction(log, parts, _named(log, readers, own) - hidden, hidden, own).log()
+    hidden = frozenset(
+        service for service in rules.sharing.hidden_services - own if not _all_know(service, readers)
+    )
+    return _Restriction(log, parts, _named(log, readers, own) - hidden, hidden, own, frozenset(readers)).log()
+
+
+def _all_know(service: Service, readers: Iterable[Service]) -> bool:
+    """Tell whether a hidden service is no secret to any reader: only itself and the family read."""
+    readers = set(readers)
+    return bool(readers) and readers <= {service, Service.FAMILY}
 
 
 def _named(log: RelayLog, readers: Iterable[Service], own: frozenset[Service]) -> frozenset[Service]:

@@ -18,14 +18,14 @@ from pathlib import Path
 import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from hub.bootstrap import Hub, open_hub, read_settings, system_clock
+from hub.bootstrap import Hub, check_assumptions, open_hub, read_settings, system_clock
 from hub.console import console, show_held, table
 from hub.operate.logging import configure_logging
 from hub.operate.report import Reports, TenantStatus
+from hub.sandbox.environment import environment
 from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox, open_key, open_world
 from hub.service import sync_now
-from hub.store.sealing import new_key_file
 from hub.sync.context import OSLO
 from hub.sync.cycle import CycleResult
 
@@ -34,7 +34,7 @@ STEPS = {"pull": "Leser", "route": "Avgjør hva som kan deles", "deliver": "Send
 
 @dataclass(frozen=True)
 class Demo:
-    """What was asked for: folder, configuration, the children, edits to make first, and where the summary goes."""
+    """What was asked for: folder, configuration, the children, edits to make first, where the summary and page go."""
 
     folder: Path
     config: Path
@@ -43,6 +43,7 @@ class Demo:
     edit: int
     json_file: Path | None
     serve: bool
+    port: int
 
 
 class DemoFailed(Exception):
@@ -61,7 +62,9 @@ def run_demo(demo: Demo) -> None:
             _edit(sandbox, demo.edit, clock.now())
         settings = read_settings(demo.config, environment(sandbox, folder))
         configure_logging(settings.environment, "warning", sys.stderr)
-        with open_hub(settings, clock, sandbox.proof_key) as hub:
+        with open_hub(settings, clock) as hub:
+            for tenant in settings.tenants:
+                check_assumptions(tenant.connections, clock, sandbox.proof_key)
             result = _synced(hub)
             status = Reports(hub.db).status(MUNICIPALITY_ORGNR, hub.tenants[MUNICIPALITY_ORGNR].connections)
             packages = _packages(hub, result)
@@ -80,26 +83,7 @@ def run_demo(demo: Demo) -> None:
             if demo.serve:
                 from hub.web.server import serve_status
 
-                serve_status(hub)
-
-
-def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
-    """Return the variables that the example configuration names, for a sandbox and a folder of state."""
-    key_file = folder / "keys" / f"{MUNICIPALITY_ORGNR}.json"
-    if not key_file.exists():
-        key_file.parent.mkdir(parents=True, exist_ok=True)
-        new_key_file(key_file)
-    vigilo, samspill = sandbox.urls["vigilo"], sandbox.urls["samspill"]
-    return {
-        "STAFETTHUB_DATA": str(folder),
-        "STAFETTHUB_KEY_FILE": str(key_file),
-        "STAFETTHUB_VIGILO_URL": vigilo,
-        "STAFETTHUB_VIGILO_TOKEN_URL": f"{vigilo}/realms/onedhub/protocol/openid-connect/token",
-        "STAFETTHUB_VIGILO_SECRET": sandbox.credentials["vigilo"]["client_secret"],
-        "STAFETTHUB_SAMSPILL_URL": f"{samspill}/api",
-        "STAFETTHUB_SAMSPILL_TOKEN_URL": f"{samspill}/connect/token",
-        "STAFETTHUB_SAMSPILL_SECRET": sandbox.credentials["samspill"]["client_secret"],
-    }
+                serve_status(hub, demo.port)
 
 
 def _edit(sandbox: Sandbox, count: int, now: datetime) -> None:

@@ -6,12 +6,10 @@ The folder holds `world.json`, the systems' state, and `sandbox.key`, from which
 import hashlib
 import hmac
 import secrets
-import signal
 import socket
-import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
@@ -129,18 +127,6 @@ class _Running:
     def wait(self) -> None:
         self._thread.join()
         self._socket.close()
-
-
-def run_sandbox(folder: Path, children: int, seed: int, ports: Ports, today: date) -> None:
-    """Run until SIGINT or SIGTERM, with one line printed for each system. Call from the main thread."""
-    ended = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    with Sandbox(open_world(folder, children, seed, today), open_key(folder), ports=ports) as sandbox:
-        for name, url in sandbox.urls.items():
-            sys.stdout.write(f"{name} {url}\n")
-        sys.stdout.flush()
-        ended.wait()
 
 
 def _listen(port: int) -> socket.socket:

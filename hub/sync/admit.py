@@ -132,7 +132,10 @@ class Admitter:
         return made
 
     def _candidates(self, tx: Transaction, read: RelayLog) -> list[tuple[str, bool]]:
-        """Return the open logs of the same person, and whether this system has no record in them yet."""
+        """Return the open logs of the same person, and whether this record may join them by itself.
+
+        It may where all national ids are verified and this system has no record in the log yet.
+        """
         subject = self._tenant.logs.subject_hash(read.subject.national_id)
         if subject is None:
             return []
@@ -140,7 +143,12 @@ class Admitter:
         for row in self._tenant.logs.of_subject(tx, subject):
             if row.status in OPEN_STATUS:
                 systems.setdefault(row.log_id, set()).add(row.connection)
-        return [(log_id, self._connection.id not in connections) for log_id, connections in systems.items()]
+        return [(log_id, self._joins(connections)) for log_id, connections in systems.items()]
+
+    def _joins(self, connections: set[str | None]) -> bool:
+        known = (self._tenant.connections.get(name or "") for name in connections)
+        verified = self._connection.verified_ids and all(other is not None and other.verified_ids for other in known)
+        return verified and self._connection.id not in connections
 
 
 def take_in(

@@ -29,6 +29,7 @@ class Connection:
     """One configured system: how it is spoken to, what its template means, and who reads behind it.
 
     `readers` are fixed services, or "unit": the service of the unit that the system's own record belongs to.
+    `verified_ids` tells that its national ids come from the population register: only such ids match by themselves.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Connection:
     connector: Connector
     first_contact: Literal["hold", "send"] = "hold"
     deliver: bool = False
+    verified_ids: bool = False
 
     def readers_of(self, seen: RelayLog) -> frozenset[Service]:
         """Return who can see what is sent to a record."""

@@ -64,9 +64,9 @@ def test_an_accepted_change_is_on_disk_before_it_is_answered(sandbox: Sandbox, t
 
 
 def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    """One line for each system, both answer, and SIGTERM ends it cleanly with the state on disk."""
+    """One line for each system, both answer, the variables are written, and SIGTERM ends it with the state on disk."""
     code = (
-        "from datetime import date; from pathlib import Path; from hub.sandbox.server import run_sandbox; "
+        "from datetime import date; from pathlib import Path; from hub.sandbox.alone import run_sandbox; "
         f"run_sandbox(Path({str(tmp_path)!r}), 3, 1, (0, 0), date(2026, 11, 21))"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
@@ -76,4 +76,5 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert {httpx.get(f"{url}/_sandbox/token").status_code for _, url in lines} == {200}
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
-    assert len(World.load(tmp_path / "world.json").tales) == 3 + 4
+    assert len(World.load(tmp_path / "sandbox" / "world.json").tales) == 3 + 4
+    assert "STAFETTHUB_VIGILO_SECRET=" in (tmp_path / "sandbox.env").read_text()

@@ -11,14 +11,17 @@ from hub.payloads.yamlfile import FileError, Mark, YamlList, YamlMap, YamlNode, 
 
 T = TypeVar("T")
 
+_FEW = 8
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a remedy that names the known word nearest to one that isn't known, or all of them."""
+    """Return a remedy that names the known word nearest to one that isn't known, and all of them where they are few."""
     names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    if close:
-        return f"Did you mean '{close[0]}'?"
-    return f"Known here: {', '.join(names)}" if names else "Nothing is known here; leave it out"
+    close = difflib.get_close_matches(word, names, n=1)
+    guess = [f"Did you mean '{close[0]}'?"] if close else []
+    if not close or len(names) <= _FEW:
+        guess.append(f"Known here: {', '.join(names)}" if names else "Nothing is known here; leave it out")
+    return " ".join(guess)
 
 
 def as_map(node: YamlNode, what: str, known: Iterable[str] | None = None) -> YamlMap:

@@ -1,0 +1,130 @@
+"""What the status page says: a verdict on each connection, holds by reason without what reveals, and who decides.
+
+Pure functions from the hub's reports to what the template shows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from hub.operate.report import ConnectionStatus, InboxItem, TenantStatus
+from hub.store.tables import RunState
+from hub.web.words import WORDS
+
+STALE = timedelta(days=1)
+"""A connection that ran longer ago than this is not called well."""
+
+SPECIAL = "special"
+TOLD = frozenset(key.removeprefix("reason.") for key in WORDS["nb"] if key.startswith("reason."))
+"""The reasons that have words of their own. Any other may reveal something, and reads as the special rule."""
+
+ERRORS: Mapping[str, str] = {
+    "connect_timeout": "unreachable",
+    "connection_refused": "unreachable",
+    "connection_lost": "unreachable",
+    "read_timeout": "unreachable",
+    "token_refused": "login",
+    "unauthorized": "login",
+    "not_found": "address",
+    "bad_address": "address",
+    "listing_too_short": "short",
+}
+"""What a connector's error code is in words; others by `error_word`."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a connection stands: how grave, and the keys of its words; `code` is the error's own, `error` its words."""
+
+    kind: Literal["ok", "wait", "bad"]
+    word: str
+    error: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class ConnectionRow:
+    """One line of the table of connections."""
+
+    name: str
+    verdict: Verdict
+    status: ConnectionStatus
+
+
+@dataclass(frozen=True)
+class WaitingRow:
+    """What waits for one role: how much of each kind, and since when the oldest."""
+
+    decider: str
+    counts: Mapping[str, int]
+    total: int
+    oldest: datetime
+
+
+@dataclass(frozen=True)
+class Municipality:
+    """One municipality on the page. `held` counts holds by the key of the reason's words."""
+
+    name: str
+    number: str
+    status: TenantStatus
+    connections: tuple[ConnectionRow, ...]
+    held: Mapping[str, int]
+    waiting: tuple[WaitingRow, ...]
+    open: int
+
+
+def municipality(name: str, status: TenantStatus, inbox: Iterable[InboxItem], now: datetime) -> Municipality:
+    """Return what the page shows of one municipality."""
+    rows = tuple(
+        ConnectionRow(each.connection.rpartition("/")[2], verdict(each, now), each) for each in status.connections
+    )
+    waiting = waiting_by_decider(inbox)
+    total = sum(row.total for row in waiting)
+    return Municipality(name, status.tenant, status, rows, held_in_words(status.held), waiting, total)
+
+
+def verdict(status: ConnectionStatus, now: datetime) -> Verdict:
+    """Return how a connection stands, the gravest first."""
+    if status.last_run in (RunState.FAILED, RunState.HELD):
+        return Verdict("bad", "run_failed", error_word(status.last_error), status.last_error)
+    if status.failed:
+        return Verdict("bad", "send_failed", "send")
+    if not status.last_run:
+        return Verdict("wait", "never")
+    if status.last_ended_at is not None and now - status.last_ended_at > STALE:
+        return Verdict("wait", "stale")
+    if status.held or status.quarantined or status.conflicts:
+        return Verdict("wait", "person")
+    if status.unknown:
+        return Verdict("wait", "look_up")
+    return Verdict("ok", "ok" if status.last_run == RunState.DONE else "running")
+
+
+def error_word(code: str) -> str:
+    """Return the key of the words for a connector's error code."""
+    return ERRORS.get(code) or ("system" if code.startswith("http_") else "answer")
+
+
+def held_in_words(held: Mapping[str, int]) -> dict[str, int]:
+    """Return holds by reason, the most first; what may reveal something is one sum, last."""
+    counted: Counter[str] = Counter()
+    for reason, count in held.items():
+        counted[reason if reason in TOLD else SPECIAL] += count
+    return dict(sorted(counted.items(), key=lambda pair: (pair[0] == SPECIAL, -pair[1], pair[0])))
+
+
+def waiting_by_decider(inbox: Iterable[InboxItem]) -> tuple[WaitingRow, ...]:
+    """Return what waits, by who decides, those with most first."""
+    items: dict[str, list[InboxItem]] = {}
+    for item in inbox:
+        items.setdefault(item.addressed_to, []).append(item)
+    rows = [
+        WaitingRow(decider, Counter(item.kind for item in theirs), len(theirs), min(item.since for item in theirs))
+        for decider, theirs in items.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: (-row.total, row.decider)))

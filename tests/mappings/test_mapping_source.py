@@ -1,0 +1,142 @@
+"""What a mapping file may not say: each slip is an error with file, line, column, remedy and the nearest name."""
+
+import pytest
+
+from hub.mappings.language import Mapping, load_mapping
+from hub.payloads.yamlfile import FileError
+
+HEAD = """mapping: test/language
+version: 1
+canonical: relaylog/1
+origin: assumed
+payload: json
+when: {/kind: T}
+own: [kindergarten]
+codes:
+  states: {codes: {A: active}, keep: [draft, awaiting_consent, paused, closed, archived, rejected]}
+fields:
+"""
+LINE = HEAD.count("\n") + 1
+
+
+def load(fields: str, head: str = HEAD) -> Mapping:
+    """Compile a mapping with these fields, indented by two."""
+    return load_mapping(head + fields, "test.yaml")
+
+
+ARENA = "codes: {B: kindergarten, S: school, H: home, F: leisure, L: health"
+
+SLIPS = [
+    ("  statu: /s", f"{LINE}:3", "'statu' is no field of RelayLog", "'status'"),
+    ("  subject.nam: /s", f"{LINE}:3", "'subject.nam' is no field", "'subject.name'"),
+    ("  measure[]: {each: /m, fields: {}}", f"{LINE}:3", "no list of the relay log", "'measures[]'"),
+    ("  step: s", f"{LINE}:9", "'s' is no place in the record", "JSON Pointer"),
+    ("  step: {at: /s, date: iso}", f"{LINE}:18", "the key 'date' is not known in a rule for text", "Known here"),
+    ("  opened_on: {at: /s, date: '%d.%m.%y'}", f"{LINE}:29", "can't be restored", "%d, %m and %Y once each"),
+    ("  changed_at: {at: /s, zone: Europe/Olso}", f"{LINE}:30", "is no time zone", "'Europe/Oslo'"),
+    ("  violence: {at: /s, bool: {yes: ja, no: ja}}", f"{LINE}:28", "yes and no are the same word", "two words"),
+    ("  step: {at: [/a, /b]}", f"{LINE}:14", "several places for one value", "Add 'join:'"),
+    ("  step: {at: [/a, /b], join: ''}", f"{LINE}:30", "text joined by nothing", "one_way: read"),
+    ("  step: /s\n  opened_by: /s", f"{LINE + 1}:3", "'opened_by' and 'step' both write /s", "one_way: read"),
+    ("  step: /s\n  opened_by: /s/t", f"{LINE + 1}:3", "both write /s/t", "one_way: read"),
+    ("  status: {at: /s, codes: state}", f"{LINE}:27", "'state' is not known as a code list", "'states'"),
+    ("  status: {at: /s, codes: {A: activ}}", f"{LINE}:31", "'activ' is not known as a canonical code", "'active'"),
+    ("  status: {at: /s, codes: {A: active}}", f"{LINE}:27", "how to write draft, awaiting_consent", "to keep"),
+    ("  level: {at: /s, codes: {N0: '0', N1: '1'}}", f"{LINE}:26", "how to write 2, 3", "write_as"),
+    ("  status: {at: /s, codes: {A: active, B: active}}", f"{LINE}:42", "both 'A' and 'B'", "read_as: {B: active}"),
+    ("  status: {at: /s, codes: {A: active}, read_as: {A: closed}}", f"{LINE}:53", "under codes already", "Remove"),
+    ("  status: {at: /s, codes: {A: active}, write_as: {paused: B}}", f"{LINE}:59", "'B' is not", "Known here: A"),
+    ("  status: {at: /s, codes: {A: active}, write_as: {pausd: A}}", f"{LINE}:51", "no canonical code", "'paused'"),
+    ("  status: {at: /s, codes: states, unknown: default}", f"{LINE}:44", "but no default", "Add 'default:'"),
+    ("  status: {at: /s, codes: states, unknown: kep}", f"{LINE}:44", "not known as unknown", "'keep'"),
+    ("  notes[]: {each: /n, fields: {id: /i}}", f"{LINE}:32", "'id' is not one of the fields", "'key:' beside 'each:'"),
+    ("  notes[]: {each: /n, kee: /i, fields: {}}", f"{LINE}:23", "'kee' is not known", "'key'"),
+    ("  notes[]: [{each: /a, fields: {}}, {each: /b, fields: {}}]", f"{LINE}:13", "tells this one apart", "'set:'"),
+    ("  notes[]: {each: /n, set: {kind: notes}, fields: {}}", f"{LINE}:35", "'notes' is not known", "'note'"),
+    ("  notes[]: {each: /n, set: {kind: note}, fields: {kind: /k}}", f"{LINE}:12", "'kind' is filled twice", "Remove"),
+    (
+        "  measures[]: {each: /m, fields: {'evaluations[]': {each: /e, fields: {}}}}",
+        f"{LINE}:52", "nothing ties it there", "Add 'belongs:'",
+    ),
+    (
+        "  notes[]: {each: /n, writer: {at: /w}, fields: {text: {at: /t, mark: true}}}",
+        f"{LINE}:31", "both a mark and a place say 'writer'", "one_way: read",
+    ),
+    (
+        "  notes[]: {each: /n, fields: {text: {at: /t, mark: true}, author: {at: /a, mark: true}}}",
+        f"{LINE}:12", "two texts of one element carry the mark", "main text only",
+    ),
+    (f"  measures[]: {{each: /m, fields: {{arena: {{at: /a, {ARENA}}}}}}}}}", f"{LINE}:58", "write other", "keep"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fields", "place", "problem", "remedy"), SLIPS, ids=[slip[2] for slip in SLIPS])
+def test_a_slip_in_a_rule_is_shown_where_it_stands(fields: str, place: str, problem: str, remedy: str) -> None:
+    """Each error says file, line and column, what was found, and what would be right."""
+    with pytest.raises(FileError) as caught:
+        load(fields)
+    assert str(caught.value.mark) == f"test.yaml:{place}"
+    assert problem in caught.value.problem
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "problem", "remedy"),
+    [
+        (("version: 1", "verison: 1"), "2:1", "the key 'verison' is not known in a mapping", "'version'"),
+        (("version: 1", "version: one"), "2:10", "no whole number", "from 1"),
+        (("relaylog/1", "relaylog/2"), "3:12", "'relaylog/2' is not known as canonical", "'relaylog/1'"),
+        (("assumed", "guessed"), "4:9", "'guessed' is not known as origin", "assumed, confirmed, observed, published"),
+        (("json", "jsn"), "5:10", "'jsn' is not known as payload", "'json'"),
+        (("/kind: T", "kind: T"), "6:8", "'kind' is no place in the record", "JSON Pointer"),
+        (("test/language", "language"), "1:10", "'language' is no name of a mapping", "vigilo/stafettlogg"),
+        (("[kindergarten]", "[kindergaten]"), "7:7", "not known as a service", "'kindergarten'"),
+        (("own: [kindergarten]", "required: [source.id]"), "7:12", "not known as a path of this mapping", "step"),
+        (("own: [kindergarten]", "volatile: /a"), "7:11", "volatile is not a list", "square brackets"),
+        (("payload: json\n", ""), "1:1", "the mapping has no 'payload'", "Add 'payload:'"),
+    ],
+)
+def test_a_slip_in_the_header_is_shown_where_it_stands(
+    change: tuple[str, str], place: str, problem: str, remedy: str
+) -> None:
+    """The header's words are checked like its rules."""
+    with pytest.raises(FileError) as caught:
+        load("  step: /s", HEAD.replace(*change))
+    assert str(caught.value.mark) == f"test.yaml:{place}"
+    assert problem in caught.value.problem
+    assert remedy in caught.value.remedy
+
+
+def test_a_missing_sample_is_an_error(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test that names a file that isn't there fails when the mapping is loaded with its folder."""
+    text = HEAD + "  step: /s\ntests: [{record: a.json, expect: b.json}]\n"
+    with pytest.raises(FileError, match=r"the sample a\.json is missing"):
+        load_mapping(text, "test.yaml", samples=tmp_path_factory.mktemp("none"))
+
+
+def test_text_from_a_mapping_enters_the_code_as_text_only() -> None:
+    """Quotes, braces and line breaks in a pointer or code are looked up as they stand, and run nothing."""
+    name = "x'] + exit(1) #{}\\n\""
+    mapping = load(f"  step: '/{name.replace(chr(39), chr(39) * 2)}'")
+    assert mapping.read({"kind": "T", name: "2"}).step == "2"
+    assert mapping.read({"kind": "T", "x": "2"}).step == ""
+
+
+def test_a_pointer_may_name_keys_with_slashes() -> None:
+    """`~1` and `~0` stand for a slash and a tilde, as in RFC 6901."""
+    assert load("  step: /a~1b~0c").read({"kind": "T", "a/b~c": "3"}).step == "3"
+
+
+def test_what_a_mapping_carries_and_writes() -> None:
+    """Carried is what is read from a place, written is what isn't one-way; lists of values carry their fields too."""
+    mapping = load(
+        "  step: /s\n  source.id: {at: /i, one_way: read}\n"
+        "  consents[]: {each: /c, key: /i, fields: {signed_by: {each: /g, fields: {name: /n}}}}\n"
+        "  guardians[]: {each: /f, one_way: read, fields: {name: /n}}\n"
+        "  notes[]: {each: /n, set: {kind: note}, writer: /w, fields: {text: /t}}"
+    )
+    written = {
+        "step", "consents[].signed_by", "consents[].signed_by[].name", "notes[].kind", "notes[].writer", "notes[].text",
+    }  # fmt: skip
+    assert mapping.writes == written
+    assert mapping.carries == written | {"source.id", "guardians[].name"}
