@@ -23,14 +23,13 @@ _NOTHING: Tree = {}
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A compiled mapping: reader, writer, who wrote what says nothing, the lists, each rule.s pointer, the code."""
+    """A compiled mapping: reader, writer, who wrote what says nothing, the lists, and each rule's pointer."""
 
     read: Callable[[Tree], RelayLog]
     put: Callable[[Tree, RelayLog, Writing, bool], None]
     writer: Callable[[Tree, Strange], Service | None]
     lists: tuple[CompiledRows, ...]
     places: tuple[str, ...]
-    code: str
 
 
 def compiled(tree: RuleTree) -> Program:
@@ -66,7 +65,7 @@ class _Compiler:
             cast("Callable[[Tree], RelayLog]", known["read_root"]),
             cast("Callable[[Tree, RelayLog, Writing, bool], None]", known["put_root"]),
             cast("Callable[[Tree, Strange], Service | None]", known["home_writer"]),
-            lists, self.places, code,
+            lists, self.places,
         )  # fmt: skip
 
     def _compiled_rows(self, rows: Rows) -> CompiledRows:
