@@ -150,13 +150,16 @@ def sync(
 
 
 @app.command()
-def check(config: ConfigOption = CONFIG) -> None:
+def check(
+    connection: Annotated[str, typer.Argument(help="One connection; all and the archive where none is named.")] = "",
+    config: ConfigOption = CONFIG,
+) -> None:
     """Check the configuration, the keys and that every system can be reached with its secrets."""
     from hub.console import show_checks
     from hub.service import check_all
 
     with _opened(config, calls=True) as hub:
-        if not show_checks(check_all(hub)):
+        if not show_checks(check_all(hub, connection)):
             sys.exit(1)
 
 

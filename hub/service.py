@@ -130,8 +130,12 @@ class Check:
     detail: str
 
 
-def check_all(hub: Hub) -> Iterator[Check]:
-    """Check every connection and what the archive still needs to be told."""
+def check_all(hub: Hub, name: str = "") -> Iterator[Check]:
+    """Check one connection, or every one and what the archive still needs to be told."""
+    if name:
+        found = hub.settings.connection(name)
+        yield _check_connection(hub.connection(name)[1], found.system)
+        return
     for settings in hub.settings.tenants:
         tenant = hub.tenants[settings.organisation_number]
         for connection in settings.connections:

@@ -54,7 +54,10 @@ class ConnectionStatus:
 
 @dataclass(frozen=True)
 class TenantStatus:
-    """One municipality as it stands. `held` counts open holds by reason, `archiving` packages on the way."""
+    """One municipality as it stands.
+
+    `held` counts open holds by reason as all may read it, `archiving` packages on the way.
+    """
 
     tenant: str
     logs: int
@@ -95,7 +98,7 @@ class Reports:
             counts = tx.scalar(of_logs) or 0, tx.scalar(of_archived) or 0
             packages = _deliveries(tx, tenant, DeliveryKind.ARCHIVE)
             proposed = tx.scalar(select(func.count()).select_from(proposals).where(*open_proposals)) or 0
-        held = Counter(row.reason for row in self._open_holds(tenant))
+        held = Counter(SPECIAL_RULE if row.revealing else row.reason for row in self._open_holds(tenant))
         states = tuple(self._connection(tenant, connection) for connection in connections)
         on_the_way = _waiting(packages) + packages[DeliveryState.UNKNOWN]
         return TenantStatus(
@@ -157,6 +160,10 @@ class Reports:
                 quarantined=tx.scalar(refused) or 0,
                 conflicts=tx.scalar(disputed) or 0,
             )
+
+    def held(self, tenant: str) -> dict[str, int]:
+        """Return open holds by their true reason: for who may decide, and for children that are invented."""
+        return dict(sorted(Counter(row.reason for row in self._open_holds(tenant)).items()))
 
     def inbox(self, tenant: str) -> list[InboxItem]:
         """Return everything that waits for a person, the oldest first. Reasons that reveal are not told."""

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -66,7 +66,9 @@ def run_demo(demo: Demo) -> None:
             for tenant in settings.tenants:
                 check_assumptions(tenant.connections, clock, sandbox.proof_key)
             result = _synced(hub)
-            status = Reports(hub.db).status(MUNICIPALITY_ORGNR, hub.tenants[MUNICIPALITY_ORGNR].connections)
+            reports = Reports(hub.db)
+            status = reports.status(MUNICIPALITY_ORGNR, hub.tenants[MUNICIPALITY_ORGNR].connections)
+            status = replace(status, held=reports.held(MUNICIPALITY_ORGNR))  # the children are invented
             packages = _packages(hub, result)
             summary = {
                 **_summary(result, status, packages),

@@ -259,6 +259,10 @@ class LogStore:
             tx.scalars(select(c.log_id).where(c.tenant == self.tenant, c.version > c.routed_version).order_by(c.log_id))
         )
 
+    def route_anew(self, tx: Connection) -> None:
+        """Have it decided again what to send of every log: a day has passed, or a system can be asked at last."""
+        tx.execute(update(logs).where(logs.c.tenant == self.tenant).values(routed_version=-1))
+
     def all_ids(self, tx: Connection) -> list[str]:
         """Return the ids of all logs."""
         return list(tx.scalars(select(logs.c.log_id).where(logs.c.tenant == self.tenant).order_by(logs.c.log_id)))

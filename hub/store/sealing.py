@@ -155,6 +155,8 @@ def new_key_file(path: Path) -> None:
             f"{path}: there is a key file already, and what is sealed opens with nothing else; "
             "move it away first if it is really to be replaced"
         ) from None
+    except OSError as error:
+        raise KeyFileError(f"{path}: cannot be made ({error.strerror}); make the folder first") from None
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
         file.flush()

@@ -6,7 +6,7 @@ Pure functions from the hub's reports to what the template shows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -20,7 +20,7 @@ STALE = timedelta(days=1)
 
 SPECIAL = "special"
 TOLD = frozenset(key.removeprefix("reason.") for key in WORDS["nb"] if key.startswith("reason."))
-"""The reasons that have words of their own. Any other may reveal something, and reads as the special rule."""
+"""The reasons that have words of their own. Any other reads as the special rule."""
 
 ERRORS: Mapping[str, str] = {
     "connect_timeout": "unreachable",
@@ -67,7 +67,7 @@ class WaitingRow:
 
 @dataclass(frozen=True)
 class Municipality:
-    """One municipality on the page. `held` counts holds by the key of the reason's words."""
+    """One municipality on the page. `held` counts open holds by the key of the reason's words."""
 
     name: str
     number: str
@@ -78,14 +78,12 @@ class Municipality:
     open: int
 
 
-def municipality(name: str, status: TenantStatus, inbox: Iterable[InboxItem], now: datetime) -> Municipality:
-    """Return what the page shows of one municipality."""
+def municipality(name: str, status: TenantStatus, inbox: Sequence[InboxItem], now: datetime) -> Municipality:
+    """Return what the page shows of one municipality. `inbox` is everything of it that waits."""
     rows = tuple(
         ConnectionRow(each.connection.rpartition("/")[2], verdict(each, now), each) for each in status.connections
     )
-    waiting = waiting_by_decider(inbox)
-    total = sum(row.total for row in waiting)
-    return Municipality(name, status.tenant, status, rows, held_in_words(status.held), waiting, total)
+    return Municipality(name, status.tenant, status, rows, held_in_words(inbox), waiting_by_decider(inbox), len(inbox))
 
 
 def verdict(status: ConnectionStatus, now: datetime) -> Verdict:
@@ -110,12 +108,13 @@ def error_word(code: str) -> str:
     return ERRORS.get(code) or ("system" if code.startswith("http_") else "answer")
 
 
-def held_in_words(held: Mapping[str, int]) -> dict[str, int]:
-    """Return holds by reason, the most first; what may reveal something is one sum, last."""
-    counted: Counter[str] = Counter()
-    for reason, count in held.items():
-        counted[reason if reason in TOLD else SPECIAL] += count
-    return dict(sorted(counted.items(), key=lambda pair: (pair[0] == SPECIAL, -pair[1], pair[0])))
+def held_in_words(inbox: Iterable[InboxItem]) -> dict[str, int]:
+    """Return open holds by reason, the most first; what may reveal something is one sum, last.
+
+    A reason that reveals comes as the special rule already, which has no words here; so has one that is new.
+    """
+    held = Counter(item.reason if item.reason in TOLD else SPECIAL for item in inbox if item.kind == "hold")
+    return dict(sorted(held.items(), key=lambda pair: (pair[0] == SPECIAL, -pair[1], pair[0])))
 
 
 def waiting_by_decider(inbox: Iterable[InboxItem]) -> tuple[WaitingRow, ...]:

@@ -62,7 +62,7 @@ def test_each_service_is_responsible_in_one_system_at_most(settings: HubSettings
     one, two = settings.connection("vigilo").services, settings.connection("samspill").services
     assert not one & two
     outside = {unit.service for unit in settings.tenants[0].units} - one - two
-    assert outside == {Service.THERAPY, Service.CHILD_WELFARE}
+    assert outside == {Service.THERAPY, Service.CHILD_WELFARE, Service.PPT}
 
 
 @pytest.mark.parametrize("model", [Sharing, ConsentPolicy])
