@@ -152,6 +152,15 @@ class Http:
         """Read, with retries. Raises ConnectorError for every status but 2xx and 3xx."""
         return self._retried("GET", path, params=params)
 
+    def one(self, path: str) -> Tree:
+        """Read one record. Raises Refused when it is not there, else as `get` and `Reply.json` do."""
+        try:
+            return self.get(path).json()
+        except Misconfigured as error:
+            if error.code != "not_found":
+                raise
+            raise Refused("no_record", error.what, "It is gone, or the connection's rights have changed") from None
+
     def send(self, method: str, path: str, body: Tree, headers: Mapping[str, str]) -> Reply:
         """Send a change that carries its own idempotency key, with retries.
 
@@ -284,11 +293,13 @@ def _wait(state: RetryCallState) -> float:
 
 def _leads_home(link: str, base: str) -> bool:
     """Tell whether a link that a system gave stays with it: no other host is called, and none gets the token."""
+    if link.startswith("/"):
+        return True
     try:
         url, home = httpx.URL(link), httpx.URL(base)
     except httpx.InvalidURL:
         return False
-    return link.startswith("/") or (url.scheme, url.netloc) == (home.scheme, home.netloc)
+    return (url.scheme, url.netloc) == (home.scheme, home.netloc)
 
 
 def _by_status(reply: Reply, now: datetime) -> ConnectorError:

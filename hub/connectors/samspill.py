@@ -7,6 +7,7 @@ plan creates accounts and gives its leader a lasting right, so the hub never doe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -72,14 +73,14 @@ class Samspill:
     def pages(self) -> Iterator[Page]:
         """Yield all plans of the municipality."""
         seen = set[str]()
-        count, total = 0, 1
-        while count < total:
+        count, total = 0, 0
+        while not seen or count < total:
             query = {"organisationNumber": self._organisation, "offset": str(count), "limit": str(self._size)}
             tree = self._http.get(self._plans, query).json()
             items, said = tree.get("items"), tree.get("totalCount")
-            if not isinstance(items, list) or not isinstance(said, int):
+            if not (isinstance(items, list) and isinstance(said, int) and all(isinstance(i, dict) for i in items)):
                 raise BadAnswer("no_list", "a page of plans without items and totalCount", ASK_VENDOR)
-            total = said
+            total = max(total, said)
             records = tuple(_record(item) for item in items)
             if any(record.id and record.id in seen for record in records):
                 raise BadAnswer("repeated_page", "the listing of plans repeats a plan", ASK_VENDOR)
@@ -88,16 +89,20 @@ class Samspill:
             seen.update(record.id for record in records)
             count += len(items)
             yield Page(records)
+            if not items:
+                return
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one plan."""
-        return _record(self._http.get(f"{self._plans}/{record_id}").json())
+        return _record(self._http.one(f"{self._plans}/{quote(record_id, safe='')}"))
 
     def update(self, outgoing: Outgoing) -> Accepted:
         """Send the whole plan; the system answers with it as stored."""
         headers = {"If-Match": f'"{outgoing.before.version}"', "Idempotency-Key": outgoing.key}
-        reply = self._http.send("PUT", f"{self._plans}/{outgoing.before.id}", outgoing.after, headers)
-        record = _record(reply.json())
+        path = f"{self._plans}/{quote(outgoing.before.id, safe='')}"
+        record = _record(self._http.send("PUT", path, outgoing.after, headers).json())
+        if record.id != outgoing.before.id:
+            raise BadAnswer("no_plan", "the answer to a change is not the plan", ASK_VENDOR)
         return Accepted(record, reference=f"{record.id}@{record.version}")
 
 

@@ -7,12 +7,14 @@ No relay log, journal or document resource is published; path, shape and writing
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from hub.connectors.base import (
     Accepted,
     BadAnswer,
+    Misconfigured,
     OutcomeUnknown,
     Outgoing,
     Page,
@@ -21,8 +23,9 @@ from hub.connectors.base import (
     SourceRecord,
     Spec,
     Tree,
+    Unavailable,
 )
-from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, Limits
+from hub.connectors.http import ASK_VENDOR, LOOK_UP, ClientCredentials, Clock, Http, Limits
 
 SCOPE = "https://docs.onedhub.io/scopes/core-api."
 SCOPES = " ".join(
@@ -94,29 +97,32 @@ class Vigilo:
 
     def pages(self) -> Iterator[Page]:
         """Yield all relay logs, each joined with its person and its school."""
-        persons = {item["id"]: item for page in self._items("persons") for item in page if "id" in item}
-        schools = {item["id"]: item for page in self._items("schools") for item in page if "id" in item}
+        persons = {_text(item, "id"): item for page in self._items("persons") for item in page}
+        schools = {_text(item, "id"): item for page in self._items("schools") for item in page}
         for page in self._items("relay-logs"):
             yield Page(tuple(_record(item, persons, schools) for item in page))
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one relay log with its person and school."""
-        log = self._http.get(f"{self._paths['relay-logs']}/{record_id}").json()
+        log = self._one("relay-logs", record_id)
         person = self._linked("persons", _text(log.get("barn"), "personId"))
         school = self._linked("schools", _text(log, "skuleId"))
         return _record(log, person, school)
 
     def update(self, outgoing: Outgoing) -> Accepted:
         """Send the changed properties, and follow the change until the system says that it is made."""
-        before, after, path = outgoing.before.tree, outgoing.after, self._paths["relay-logs"]
+        before, after = outgoing.before.tree, outgoing.after
         body = {name: value for name, value in after.items() if name[:1] != "_" and before.get(name) != value}
         headers = {"If-Match": f'"{outgoing.before.version}"', "Idempotency-Key": outgoing.key}
-        reply = self._http.send("PATCH", f"{path}/{outgoing.before.id}", body, headers)
+        reply = self._http.send("PATCH", self._path("relay-logs", outgoing.before.id), body, headers)
         status = reply.headers.get("location", "")
         if reply.status != 202 or not status:
             raise BadAnswer("no_status", f"HTTP {reply.status} where 202 with a status address was due", ASK_VENDOR)
-        self._follow(status)
-        log = self._http.get(f"{path}/{outgoing.before.id}").json()
+        try:
+            self._follow(status)
+            log = self._one("relay-logs", outgoing.before.id)
+        except (Unavailable, BadAnswer, Misconfigured) as error:
+            raise OutcomeUnknown(error.code, "the change was received, and nobody says how it went", LOOK_UP) from error
         joined = {name: value for name, value in before.items() if name[:1] == "_"}
         record = SourceRecord(_text(log, "id"), str(log.get("versjon", "")), {**_published(log), **joined})
         return Accepted(record, reference=status.rsplit("/", 1)[-1])
@@ -129,32 +135,39 @@ class Vigilo:
             if answer.status != 202:
                 raise Refused("change_failed", f"the change ended with HTTP {answer.status}", ASK_VENDOR)
             self._clock.sleep(min(FIRST_PAUSE * 2**poll, LONGEST_PAUSE))
-        raise OutcomeUnknown("still_running", "the system is still working on the change", "The hub looks it up")
+        raise OutcomeUnknown("still_running", "the system is still working on the change", LOOK_UP)
 
     def _linked(self, resource: str, item_id: str) -> dict[str, Tree]:
-        return {item_id: self._http.get(f"{self._paths[resource]}/{item_id}").json()} if item_id else {}
+        return {item_id: self._one(resource, item_id)} if item_id else {}
+
+    def _one(self, resource: str, item_id: str) -> Tree:
+        return self._http.one(self._path(resource, item_id))
+
+    def _path(self, resource: str, item_id: str) -> str:
+        return f"{self._paths[resource]}/{quote(item_id, safe='')}"
 
     def _items(self, resource: str) -> Iterator[list[Tree]]:
-        """Yield the pages of a resource. A page that leads back or holds no list is no answer."""
-        path: str | None = self._paths[resource]
+        """Yield the pages of a resource. A page that brings nothing new or holds no list is no answer."""
+        path = self._paths[resource]
         params: Mapping[str, str] | None = {"page": "0", "size": str(self._size)}
-        visited, expected, count = set[str](), None, 0
+        seen, expected, count = set[str](), 0, 0
         while path:
             tree = self._http.get(path, params).json()
-            items = (tree.get("_embedded") or {}).get(resource)
-            links = tree.get("_links")
-            if not isinstance(items, list) or not isinstance(links, dict):
+            items, links = _inner(tree, "_embedded").get(resource), tree.get("_links")
+            if not (isinstance(items, list) and isinstance(links, dict) and all(isinstance(i, dict) for i in items)):
                 raise BadAnswer("no_list", f"a page of {resource} without _embedded and _links", ASK_VENDOR)
-            expected = (tree.get("page") or {}).get("totalElements", expected)
+            ids = {_text(item, "id") for item in items}
+            if ids and ids <= seen:
+                raise BadAnswer("repeated_page", f"the listing of {resource} repeats a page", ASK_VENDOR)
+            total = _inner(tree, "page").get("totalElements")
+            expected = max(expected, total) if isinstance(total, int) else expected
+            path, params = _text(_inner(links, "next"), "href"), None
+            if not items and (seen or path):
+                raise BadAnswer("missing_pages", f"the listing of {resource} has an empty page", ASK_VENDOR)
+            seen |= ids
             count += len(items)
             yield items
-            visited.add(path)
-            path, params = (links.get("next") or {}).get("href"), None
-            if path in visited:
-                raise BadAnswer(
-                    "repeated_page", f"the listing of {resource} leads back to a page already read", ASK_VENDOR
-                )
-        if isinstance(expected, int) and count < expected:
+        if count < expected:
             raise BadAnswer("missing_pages", f"the listing of {resource} ended early", ASK_VENDOR)
 
 
@@ -170,6 +183,11 @@ def _record(log: Tree, persons: Mapping[str, Tree], schools: Mapping[str, Tree])
 def _published(resource: Tree) -> Tree:
     """Return a resource without its links: they are the wire's, not the record's."""
     return {name: value for name, value in resource.items() if name != "_links"}
+
+
+def _inner(tree: Tree, name: str) -> Tree:
+    value = tree.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _text(tree: object, name: str) -> str:

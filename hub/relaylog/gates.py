@@ -66,7 +66,7 @@ def stops(log: RelayLog, readers: Iterable[Service], day: date, rules: Rules) ->
     found = [*special_stops(log), *_life(log)]
     asked = sorted(readers)
     if not asked:
-        found.append(Stop("no_reader", Decider.OPERATOR, "the connection names who reads there"))
+        found.append(Stop(str(Missing.NO_CONSENT), Decider.OPERATOR, "the connection names who reads there"))
     for reader in asked:
         if reader is Service.FAMILY and any(guardian.barred for guardian in log.guardians):
             found.append(
@@ -79,7 +79,7 @@ def stops(log: RelayLog, readers: Iterable[Service], day: date, rules: Rules) ->
 
 
 def _unconsented(answer: Missing, reader: Service, sharing: Sharing) -> Stop:
-    """Say that a reader lacks a consent; that a hidden service reads at all is itself told to nobody but the rule's owner."""
+    """Say that a reader lacks a consent. That a hidden service reads at all is for the rule's owner alone."""
     hidden = reader in sharing.hidden_services
     decider = Decider.RULE_OWNER if hidden else Decider.HOLDER
     return Stop(str(answer), decider, f"a valid consent names {reader}", revealing=hidden)

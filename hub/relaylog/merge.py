@@ -92,6 +92,11 @@ is nobody."""
 OWN_OF_SYSTEM = frozenset({"id", "canonical", "changed_at", "source", "template"})
 """Fields that are each system's own and never merged; the hub sets them."""
 
+UNKNOWN_WHILE_DISPUTED = frozenset(
+    {("consents", "status"), ("consents", "signed_by"), ("consents", "valid_from"), ("guardians", "residence")}
+)
+"""What a consent rests on: while systems dispute it and nothing was agreed, nobody's word opens anything."""
+
 UNDISPUTED = frozenset({"writer", "written_on", "language", "opened_by", "unit"})
 """Fields in which systems may differ without anybody having to decide: the agreed or first value stays."""
 
@@ -150,31 +155,44 @@ class _Merge:
         if strict is not None:
             bound = strict([value for value in (agreed, *said.values()) if not empty(value)])
             if bound is not None:
-                self._provenance[place] = frozenset(name for name, value in said.items() if value == bound)
+                self._provenance[place] = self._saying(place, bound)
                 return bound
-        candidates = self._candidates(place, agreed, said)
-        chosen = self._choose(place, agreed, candidates)
-        self._provenance[place] = frozenset(name for name, value in said.items() if value == chosen)
+        if place.field == "writer" and not empty(agreed):
+            chosen = agreed
+        else:
+            chosen = self._choose(place, agreed, *self._candidates(place, agreed, said))
+        self._provenance[place] = self._saying(place, chosen)
         return chosen
 
-    def _candidates(self, place: Place, agreed: Any, said: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what was changed, by connection; under "" the agreed value, where a change was made unaware of it."""
+    def _saying(self, place: Place, value: Any) -> frozenset[str]:
+        """Return the connections that say a value, as fully as their template can."""
+        flats = self._seen.items()
+        return frozenset(name for name, flat in flats if place in flat and _filled(flat[place], value) == value)
+
+    def _candidates(self, place: Place, agreed: Any, said: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
+        """Return what was changed, by connection, and the connections that changed it unaware of the agreed value."""
         changed: dict[str, Any] = {}
+        unaware: set[str] = set()
         for name, value in said.items():
-            base = self._base.get(name)
-            known = base is not None and place in base
-            if (base[place] == value) if base is not None and known else (empty(value) or value is False):
+            base, sent = self._base.get(name, {}), self._sent.get(name, {})
+            if (base[place] == value) if place in base else silent(place, value):
                 continue
             if place.field == "part" and not self._may_set_part(place, name, agreed, value):
                 continue
             changed[name] = _filled(value, agreed)
-            aware = known and self._sent.get(name, {}).get(place) == agreed
-            if not aware and not empty(agreed) and changed[name] != agreed:
-                changed[""] = agreed
-        return changed
+            aware = place in base and _knew(sent.get(place), agreed, changed[name])
+            if not aware and changed[name] != agreed and self._said(place, sent.get(place)):
+                unaware.add(name)
+        return changed, unaware
 
-    def _choose(self, place: Place, agreed: Any, candidates: dict[str, Any]) -> Any:
-        values = _distinct(candidates.values())
+    def _said(self, place: Place, sent: Any) -> bool:
+        """Tell whether something was agreed on a place: a value, or that what a system was once sent is emptied."""
+        return place in self._agreed and not (silent(place, self._agreed[place]) and silent(place, sent))
+
+    def _choose(self, place: Place, agreed: Any, changed: dict[str, Any], unaware: set[str]) -> Any:
+        """Return the value that all changes lead to; the agreed one stands against those made unaware of it."""
+        standing = [agreed] if unaware else []
+        values = _distinct([*changed.values(), *standing])
         if not values:
             return agreed
         if len(values) == 1:
@@ -182,24 +200,26 @@ class _Merge:
         if place.field == "part":
             return max(values, key=lambda part: (TIGHTNESS[part], part))
         settled = self._settlements.get(place)
-        if settled and all(value in settled.over for value in values):
+        if settled and all(value in (*settled.over, settled.value) for value in changed.values()):
             return settled.value
-        saying = {name for name, flat in self._seen.items() if place in flat and self._ranks(place, name)}
-        ranked = _distinct(
-            value
-            for name, value in candidates.items()
-            if name in saying or (not name and any(self._seen[ranking][place] == value for ranking in saying))
-        )
-        if len(ranked) == 1:
-            return ranked[0]
-        if place.field in UNDISPUTED:
-            return agreed if not empty(agreed) else self._first(candidates)
-        self._conflicts.append(Conflict(place, {name: value for name, value in candidates.items() if name}))
-        return agreed if not empty(agreed) else self._first(candidates)
+        return self._rank(place, agreed, changed, unaware)
 
-    def _first(self, candidates: Mapping[str, Any]) -> Any:
-        """Before anything was agreed, show the first connection's by name; the conflict keeps it from being sent."""
-        return candidates[min(name for name in candidates if name)]
+    def _rank(self, place: Place, agreed: Any, changed: dict[str, Any], unaware: set[str]) -> Any:
+        ranking = {name for name, flat in self._seen.items() if place in flat and self._ranks(place, name)}
+        upheld = bool(unaware and ranking & self._saying(place, agreed))
+        heard = {name: value for name, value in changed.items() if not upheld or name not in unaware - ranking}
+        standing = [agreed] if unaware & heard.keys() else []
+        ranked = _distinct(
+            [*(value for name, value in heard.items() if name in ranking), *(standing if upheld else [])]
+        )
+        left = ranked if len(ranked) == 1 else _distinct([*heard.values(), *standing])
+        if len(left) < 2:
+            return left[0] if left else agreed
+        if place.field not in UNDISPUTED:
+            self._conflicts.append(Conflict(place, changed))
+        if unaware or not silent(place, agreed) or (place.collection, place.field) in UNKNOWN_WHILE_DISPUTED:
+            return agreed
+        return changed[min(changed)]
 
     def _ranks(self, place: Place, connection: str) -> bool:
         """The holder's system ranks for the log's own fields, the responsible service's for its measures."""
@@ -211,8 +231,8 @@ class _Merge:
         return False
 
     def _may_set_part(self, place: Place, connection: str, agreed: Any, part: Part) -> bool:
-        """Any system may tighten a part, only its writer's may loosen it."""
-        if agreed is None or TIGHTNESS[part] >= TIGHTNESS[agreed]:
+        """Any system may tighten a part, only its writer's may loosen it or make it another of its like."""
+        if agreed is None or TIGHTNESS[part] > TIGHTNESS[agreed]:
             return True
         writer = self._agreed.get(place._replace(field="writer"))
         return writer in next(system.services for system in self._systems if system.connection == connection)
@@ -225,7 +245,10 @@ class _Merge:
         ]
         if obeyed:
             out[CLOSURE] = min(obeyed, key=lambda closure: (closure.on or date.max, str(closure.reason), closure.text))
-            out[STATUS] = LogStatus.CLOSED
+            if out.get(STATUS) is not LogStatus.ARCHIVED:
+                out[STATUS] = LogStatus.CLOSED
+            for place in (CLOSURE, STATUS):
+                self._provenance[place] = self._saying(place, out[place])
             self._conflicts = [conflict for conflict in self._conflicts if conflict.place not in (CLOSURE, STATUS)]
 
     def _deletions(self) -> Iterator[Deletion]:
@@ -247,39 +270,85 @@ def acknowledge(
     What was delivered is agreed with the systems that said it; the others still have it before them. A place that was
     not delivered, withheld or frozen, keeps its base: an edit of it is not forgotten.
     """
-    now = flatten(exchange.now)
-    news = {place: value for place, value in flatten(exchange.delivered).items() if not empty(value)}
-    news.update(
-        {place: merged_value for place, merged_value in flatten(merged.log).items() if place in exchange.cleared}
-    )
+    news, shown = _news(merged, exchange), flatten(exchange.delivered)
+    overtaken = _overtaken(news, systems, exchange)
     sides = []
     for system in systems:
+        held = flatten(exchange.held.get(system.connection, system.seen))
+        said = {place: held[place] for place in news if place in held and _says(system.connection, place, merged)}
         if system.connection == exchange.connection:
-            side = _exchanged(system, {place: now[place] for place in news if place in now}, news)
-            sides.append(replace(side, seen=exchange.now))
+            left = _left_by_writing(system, news, shown, flatten(exchange.now), said)
+            sides.append(replace(_exchanged(system, left, {**news, **shown}, news), seen=exchange.now))
         else:
-            seen = flatten(system.seen)
-            held = flatten(exchange.held.get(system.connection, system.seen))
-            said = {
+            sides.append(_exchanged(system, said, news, said.keys() - overtaken))
+    fresh = {place: value for place, value in news.items() if place not in overtaken}
+    return unflatten({**(flatten(agreed) if agreed else {}), **fresh}), tuple(sides)
+
+
+def _news(merged: Merged, exchange: Exchange) -> Flat:
+    """Return what a delivery makes agreed: what was delivered, whole where the view shows a value only in part.
+
+    What is in conflict was not delivered, whatever stands at its place in the view.
+    """
+    frozen = {conflict.place for conflict in merged.conflicts}
+    whole = flatten(merged.log)
+    return {
+        place: _filled(value, whole.get(place))
+        for place, value in flatten(exchange.delivered).items()
+        if (not empty(value) or place in exchange.cleared) and place not in frozen
+    }
+
+
+def _overtaken(news: Flat, systems: Sequence[System], exchange: Exchange) -> frozenset[Place]:
+    """Return the places on which something newer was agreed while the delivery was on its way.
+
+    There another system has changed since the view was made, and has exchanged that change.
+    """
+    found: set[Place] = set()
+    for system in systems:
+        if system.connection in exchange.held and system.connection != exchange.connection and system.base:
+            held, seen, base = flatten(exchange.held[system.connection]), flatten(system.seen), flatten(system.base)
+            found |= {
                 place
                 for place in news
-                if place in seen and seen[place] == held.get(place) and _says(system.connection, place, merged)
+                if place.field
+                and held.get(place) != seen.get(place)
+                and place in seen
+                and base.get(place) == seen[place]
             }
-            sides.append(
-                _exchanged(system, {place: seen[place] for place in said}, {place: news[place] for place in said})
-            )
-    return unflatten({**(flatten(agreed) if agreed else {}), **news}), tuple(sides)
+    return frozenset(found)
 
 
 def _says(connection: str, place: Place, merged: Merged) -> bool:
-    return not place.field or connection in merged.provenance.get(place, frozenset())
+    """Tell whether a system said what is now agreed. A part comes of its mapping and is taken as said."""
+    return place.field in ("", "part") or connection in merged.provenance.get(place, frozenset())
 
 
-def _exchanged(system: System, held: Flat, meant: Flat) -> System:
+def _left_by_writing(system: System, news: Flat, shown: Flat, now: Flat, said: Flat) -> Flat:
+    """Return what the receiver held of the news just after they were written, before anybody there changed it again.
+
+    A value that is not the news is how the template renders them, unless nothing was written there: then it is an edit.
+    """
+    sent = flatten(system.sent) if system.sent else {}
+    base = flatten(system.base) if system.base else {}
+    left: Flat = {}
+    for place in news.keys() & now.keys():
+        if _filled(now[place], news[place]) == news[place]:
+            left[place] = now[place]
+        elif place in said:
+            left[place] = said[place]
+        elif place not in base or sent.get(place) != shown.get(place):
+            left[place] = now[place]
+    return left
+
+
+def _exchanged(system: System, held: Flat, meant: Flat, places: Iterable[Place]) -> System:
+    """Return a side for which these places are exchanged: what it held there, and what the hub meant by that."""
     if not held:
         return system
-    base = {**(flatten(system.base) if system.base else {}), **held}
-    sent = {**(flatten(system.sent) if system.sent else {}), **meant}
+    base, sent = (flatten(log) if log else {} for log in (system.base, system.sent))
+    base |= {place: held[place] for place in places if place in held}
+    sent |= {place: meant[place] for place in places}
     return replace(system, base=unflatten(base), sent=unflatten(sent))
 
 
@@ -455,16 +524,48 @@ def empty(value: Any) -> bool:
     return value is None or value == "" or value == () or value == "unknown"
 
 
+@cache
+def _default(collection: str, field: str) -> Any:
+    model: type[Frozen] = COLLECTIONS[collection] if collection else RelayLog
+    outer, _, inner = field.partition(".")
+    return getattr(model.model_fields[outer].default, inner) if inner else model.model_fields[outer].default
+
+
+def silent(place: Place, value: Any) -> bool:
+    """Tell whether a value says nothing when it was never exchanged: empty, or what a template without it reads as."""
+    return empty(value) or (place.field not in ("", "part") and value == _default(place.collection, place.field))
+
+
+def _same(value: Any, agreed: Any) -> bool:
+    """Tell whether two values are the same person or closing, told more or less fully."""
+    if isinstance(value, Actor) and isinstance(agreed, Actor):
+        return value.name == agreed.name and value.service in (agreed.service, Service.UNKNOWN)
+    return isinstance(value, Closure) and isinstance(agreed, Closure) and value.on == agreed.on
+
+
+def _gaps(value: Frozen, agreed: Frozen) -> dict[str, Any]:
+    """Return what one value lacks of the other."""
+    known = {name: getattr(agreed, name) for name in type(value).model_fields if empty(getattr(value, name))}
+    return {name: known[name] for name in known if not empty(known[name])}
+
+
 def _filled(value: Any, agreed: Any) -> Any:
     """Return a person or a closing with what the system's template cannot carry filled in, if it is the same one."""
-    if isinstance(value, Actor) and isinstance(agreed, Actor):
-        same = value.name == agreed.name and value.service in (agreed.service, Service.UNKNOWN)
-    else:
-        same = isinstance(value, Closure) and isinstance(agreed, Closure) and value.on == agreed.on
-    if not same:
-        return value
-    gaps = {name: getattr(agreed, name) for name in type(value).model_fields if empty(getattr(value, name))}
-    return value.model_copy(update=gaps)
+    return value.model_copy(update=_gaps(value, agreed)) if _same(value, agreed) else value
+
+
+def _knew(sent: Any, agreed: Any, value: Any) -> bool:
+    """Tell whether a system that was sent one value knew the agreed one when it said another.
+
+    One that was sent the same person or closing in part knew it, unless it fills in what it was not shown.
+    """
+    if sent == agreed:
+        return True
+    if not _same(sent, agreed) or _filled(sent, agreed) != agreed:
+        return False
+    return not _same(value, agreed) or all(
+        getattr(value, name) == hidden for name, hidden in _gaps(sent, agreed).items()
+    )
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

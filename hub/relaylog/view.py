@@ -23,9 +23,12 @@ from hub.relaylog.model import (
     Element,
     FreeText,
     Frozen,
+    Handover,
     NamesUnit,
+    OrgUnit,
     RefersTo,
     RelayLog,
+    Template,
     marks,
     nested_model,
 )
@@ -50,10 +53,8 @@ def view(
         if readers
         else frozenset()
     )
-    hidden = frozenset(
-        service for service in rules.sharing.hidden_services - own if not _all_know(service, readers)
-    )
-    return _Restriction(log, parts, _named(log, readers, own) - hidden, hidden, own, frozenset(readers)).log()
+    hidden = frozenset(service for service in rules.sharing.hidden_services - own if not _all_know(service, readers))
+    return _Restriction(log, frozenset(readers), own, parts, hidden).log()
 
 
 def _all_know(service: Service, readers: Iterable[Service]) -> bool:
@@ -62,30 +63,31 @@ def _all_know(service: Service, readers: Iterable[Service]) -> bool:
     return bool(readers) and readers <= {service, Service.FAMILY}
 
 
-def _named(log: RelayLog, readers: Iterable[Service], own: frozenset[Service]) -> frozenset[Service]:
-    """Return the services that the reader is told of: its own, the owner, the holder, and whoever a consent names."""
-    named = {consent.recipient for consent in log.consents} | set(readers) | own | {log.unit.service, Service.FAMILY}
-    if log.holder is not None:
-        named.add(log.holder.service)
-    return frozenset(named)
-
-
 class _Restriction:
     """One log being restricted: what is open, and which services the reader is told of."""
 
     def __init__(
         self,
         log: RelayLog,
-        parts: frozenset[Part],
-        told: frozenset[Service],
-        hidden: frozenset[Service],
+        readers: frozenset[Service],
         own: frozenset[Service],
+        parts: frozenset[Part],
+        hidden: frozenset[Service],
     ) -> None:
         self._log = log
-        self._parts = parts
-        self._told = told
-        self._hidden = hidden
+        self._readers = readers
         self._own = own
+        self._parts = parts
+        self._hidden = hidden
+        self._hidden_parts = _parts_of_none_but(hidden)
+        self._told = self._named() - hidden - {Service.UNKNOWN}
+
+    def _named(self) -> set[Service]:
+        """Return the reader's own services, the owner, the holder's, and those that a consent it may see names."""
+        consents = (consent for consent in self._log.consents if self._visible("consents", consent))
+        named = {consent.recipient for consent in consents} | self._readers | self._own
+        named |= {self._log.unit.service, Service.FAMILY}
+        return named | ({self._log.holder.service} if self._log.holder else set())
 
     def log(self) -> RelayLog:
         """Return the restricted log."""
@@ -93,22 +95,34 @@ class _Restriction:
             name: tuple(self._element(element) for element in getattr(self._log, name) if self._visible(name, element))
             for name in COLLECTIONS
         }
-        changes["holder"] = self._actor(self._log.holder)
+        changes["holder"] = self._holder()
         changes["subject"] = self._value(self._log.subject, free=True)
         changes["closure"] = self._closure()
+        changes["template"] = Template()
         if self._log.unit.service in self._hidden:
-            changes["unit"] = type(self._log.unit)()
+            changes |= {"unit": OrgUnit(), "opened_by": ""}
         return self._log.model_copy(update=changes)
 
     def _visible(self, collection: str, element: Element) -> bool:
         if collection in UNSHARED or element.writer in self._hidden:
             return False
         if isinstance(element, Consent):
-            return element.recipient not in self._hidden
+            return self._consent_visible(element)
+        if isinstance(element, Handover) and not self._hidden.isdisjoint(_holders(element)):
+            return False
         if collection in FRAME_COLLECTIONS:
+            if element.part in self._hidden_parts and element.writer not in self._own:
+                return False
             service = getattr(element, "service", None)
             return service is None or service in self._told
         return self._opens(element.part, element.writer)
+
+    def _consent_visible(self, consent: Consent) -> bool:
+        """A consent to a hidden service is hidden; one that names its part is shown to whom it is given alone."""
+        if consent.recipient in self._hidden:
+            return False
+        reveals = not self._hidden_parts.isdisjoint({consent.part, *consent.parts})
+        return not reveals or consent.recipient in self._readers or consent.writer in self._own
 
     def _opens(self, part: Part, writer: Service | None) -> bool:
         return part in self._parts or (writer is not None and writer in self._own)
@@ -135,10 +149,29 @@ class _Restriction:
             return None
         return self._value(actor, free=True)
 
+    def _holder(self) -> Actor | None:
+        """The holder is of the frame, also where a template does not say of which service."""
+        holder = self._log.holder
+        return None if holder is None or holder.service in self._hidden else self._value(holder, free=True)
+
     def _closure(self) -> Closure | None:
         unit = self._log.unit.service
         closure = self._log.closure
         return closure and self._value(closure, free=self._opens(part_of(unit), unit))
+
+
+def _holders(handover: Handover) -> frozenset[Service]:
+    return frozenset(actor.service for actor in (handover.from_holder, handover.to_holder) if actor)
+
+
+@cache
+def _parts_of_none_but(services: frozenset[Service]) -> frozenset[Part]:
+    """Return the parts whose very name tells that one of these services takes part."""
+    return frozenset(part for part in map(part_of, services) if services.issuperset(_writers(part)))
+
+
+def _writers(part: Part) -> frozenset[Service]:
+    return frozenset(service for service in Service if part_of(service) is part)
 
 
 @dataclass(frozen=True)

@@ -135,17 +135,11 @@ class Inbox:
         self, tx: Connection, log_id: str, sealer: Sealer, wanted: Collection[NewConflict], now: datetime
     ) -> int:
         """Make the open conflicts of a log exactly these; return how many are new or have other candidates."""
-        rows = tx.execute(
-            select(conflicts).where(
-                conflicts.c.tenant == self._tenant,
-                conflicts.c.log_id == log_id,
-                conflicts.c.state == ConflictState.OPEN,
-            )
-        )
-        standing = {(row.path, row.element_id): row for row in rows}
+        of_log = (conflicts.c.tenant == self._tenant, conflicts.c.log_id == log_id)
+        standing = {(row.path, row.element_id): row for row in tx.execute(select(conflicts).where(*of_log))}
         wanted_by_place = {(conflict.path, conflict.element_id): conflict for conflict in wanted}
         for place, row in standing.items():
-            if place not in wanted_by_place:
+            if place not in wanted_by_place and row.state is ConflictState.OPEN:
                 gone = update(conflicts).where(conflicts.c.conflict_id == row.conflict_id)
                 tx.execute(gone.values(state=ConflictState.GONE, sealed_values=None))
                 append(tx, self._tenant, Action.CONFLICT_GONE, "conflict", row.conflict_id, ACTOR, now, log=log_id)
@@ -160,27 +154,27 @@ class Inbox:
         """Write one conflict; tell whether it is new or has other candidates than before."""
         values = json.dumps(conflict.values, sort_keys=True).encode()
         candidates = self._keys.keyed_hash(Purpose.CONTENT, values)
-        if row is not None and row.candidates_hash == candidates:
+        if row is not None and row.candidates_hash == candidates and row.state is not ConflictState.GONE:
             return False
         conflict_id = row.conflict_id if row is not None else self._new_id()
         sealed = sealer.seal(f"conflicts.sealed_values/{conflict_id}", values)
         if row is not None:
             changed = update(conflicts).where(conflicts.c.conflict_id == conflict_id)
-            tx.execute(changed.values(candidates_hash=candidates, sealed_values=sealed))
-            return True
-        tx.execute(
-            insert(conflicts).values(
-                conflict_id=conflict_id,
-                tenant=self._tenant,
-                log_id=log_id,
-                path=conflict.path,
-                element_id=conflict.element_id,
-                candidates_hash=candidates,
-                sealed_values=sealed,
-                state=ConflictState.OPEN,
-                first_seen_at=now,
+            tx.execute(changed.values(candidates_hash=candidates, sealed_values=sealed, state=ConflictState.OPEN))
+        else:
+            tx.execute(
+                insert(conflicts).values(
+                    conflict_id=conflict_id,
+                    tenant=self._tenant,
+                    log_id=log_id,
+                    path=conflict.path,
+                    element_id=conflict.element_id,
+                    candidates_hash=candidates,
+                    sealed_values=sealed,
+                    state=ConflictState.OPEN,
+                    first_seen_at=now,
+                )
             )
-        )
         append(tx, self._tenant, Action.CONFLICT_FOUND, "conflict", conflict_id, ACTOR, now, log=log_id)
         return True
 
@@ -279,9 +273,12 @@ class Inbox:
             c.foreign_id == new.foreign_id,
             c.collection == new.collection,
             c.element_id == new.element_id,
-            c.state != ProposalState.GONE,
         )
-        if tx.execute(select(c.proposal_id).where(*same)).first():
+        known = tx.execute(select(c.proposal_id, c.state).where(*same)).first()
+        if known is not None:
+            if known.state is ProposalState.GONE:
+                again = update(proposals).where(c.proposal_id == known.proposal_id)
+                tx.execute(again.values(state=ProposalState.OPEN))
             return
         proposal_id = self._new_id()
         tx.execute(

@@ -17,12 +17,13 @@ from sqlalchemy import Connection as Transaction
 
 from hub.connectors.base import SourceRecord
 from hub.mappings.language import MappingError
-from hub.relaylog.codes import LogStatus
+from hub.relaylog.codes import LogStatus, SubjectKind
 from hub.relaylog.merge import Merged, System, merge
 from hub.relaylog.model import RelayLog, Source, Template
 from hub.relaylog.nationalid import InvalidNationalId, parse
 from hub.store.inbox import NewConflict, NewProposal, Refusal
 from hub.store.logs import KnownRecord, Side, StoredLog
+from hub.store.sealing import Purpose
 from hub.store.tables import ProposalKind
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids
@@ -57,28 +58,35 @@ class Admitter:
         counts = dict.fromkeys(Admission, 0)
         again: list[str] = []
         for record in records:
-            admission = self._record(tx, record, known.get(record.id), suspect.get(record.id), now)
+            admission = self._record(tx, record, known, suspect.get(record.id), now)
             counts[admission] += 1
-            if admission is Admission.UNCHANGED:
+            if admission in (Admission.UNCHANGED, Admission.QUARANTINED):  # it is there, whatever became of it
                 again.append(record.id)
         if again:
             self._tenant.logs.seen_again(tx, self._connection.id, again, self._run_id, now)
         return counts
 
     def _record(
-        self, tx: Transaction, record: SourceRecord, known: KnownRecord | None, suspect: str | None, now: datetime
+        self, tx: Transaction, record: SourceRecord, known: dict[str, KnownRecord], suspect: str | None, now: datetime
     ) -> Admission:
-        change_hash = self._tenant.logs.change_hash(self._connection.mapping.stable(record.tree))
-        if known is not None and known.change_hash == change_hash and suspect is None:
+        before = known.get(record.id)
+        try:
+            change_hash = self._tenant.logs.change_hash(self._connection.mapping.stable(record.tree))
+        except UnicodeEncodeError:
+            broken = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, json.dumps(record.tree).encode())
+            self._refuse(tx, record, broken, Refusal("broken_text", "/", "a text holds half a sign"), now)
+            return Admission.QUARANTINED
+        if before is not None and before.change_hash == change_hash and suspect is None:
             return Admission.UNCHANGED
         answer = self._read(record)
         if isinstance(answer, Refusal):
             self._refuse(tx, record, change_hash, answer, now)
             return Admission.QUARANTINED
-        self._take_in(tx, record, answer, change_hash, known.log_id if known else None, now)
+        log_id = self._take_in(tx, record, answer, change_hash, before.log_id if before else None, now)
+        known[record.id] = KnownRecord(log_id, change_hash)
         if suspect is not None:
             self._tenant.inbox.out_of_quarantine(tx, self._connection.id, record.id, now)
-        return Admission.CHANGED if known else Admission.NEW
+        return Admission.CHANGED if before else Admission.NEW
 
     def _read(self, record: SourceRecord) -> RelayLog | Refusal:
         mapping = self._connection.mapping
@@ -94,37 +102,43 @@ class Admitter:
 
     def _identified(self, read: RelayLog) -> RelayLog | Refusal:
         """Refuse a national id that cannot be, or that does not belong in this environment."""
-        if not read.subject.national_id:
-            return read
-        try:
-            number = parse(read.subject.national_id)
-        except InvalidNationalId:
-            return Refusal("national_id_invalid", "subject.national_id", "control digits of the national id")
-        if number.synthetic != self._tenant.synthetic_ids:
-            where = "a sandbox or test takes synthetic ids only; production takes none"
-            return Refusal("national_id_wrong_environment", "subject.national_id", where)
+        numbers = [("subject.national_id", read.subject.national_id)]
+        numbers += [("guardians[].national_id", guardian.national_id) for guardian in read.guardians]
+        for place, text in numbers:
+            try:
+                number = parse(text) if text else None
+            except InvalidNationalId:
+                if place.startswith("guardians"):  # nothing rests on it
+                    continue
+                return Refusal("national_id_invalid", place, "control digits of the national id")
+            if number is not None and number.synthetic != self._tenant.synthetic_ids:
+                where = "a sandbox or test takes synthetic ids only; production takes none"
+                return Refusal("national_id_wrong_environment", place, where)
         return read
 
     def _refuse(self, tx: Transaction, record: SourceRecord, change_hash: str, why: Refusal, now: datetime) -> None:
-        body = json.dumps(record.tree, ensure_ascii=False).encode()
+        body = json.dumps(record.tree).encode()
         foreign_id = record.id or f"unnamed-{change_hash[:16]}"
         self._tenant.inbox.put_in_quarantine(tx, self._connection.id, foreign_id, change_hash, body, why, now)
 
     def _take_in(
         self, tx: Transaction, record: SourceRecord, read: RelayLog, change_hash: str, log_id: str | None, now: datetime
-    ) -> None:
+    ) -> str:
         stored = self._tenant.logs.load(tx, log_id) if log_id else self._find_or_make(tx, record, read, now)
         stored = take_in(self._tenant, self._connection, tx, stored, record, read, change_hash)
         remerge(self._tenant, tx, stored, now)
         side = stored.side(self._connection.id)
         if side:
             self._tenant.logs.save_side(tx, stored, side, self._run_id, now)
+        return stored.log_id
 
     def _find_or_make(self, tx: Transaction, record: SourceRecord, read: RelayLog, now: datetime) -> StoredLog:
         """Find the open log of the same person, or make one. What is not certain is asked, never joined."""
         candidates = self._candidates(tx, read)
         if len(candidates) == 1 and read.status in OPEN_STATUS and candidates[0][1]:
-            return self._tenant.logs.load(tx, candidates[0][0])
+            found = self._tenant.logs.load(tx, candidates[0][0])
+            if same_kind(found.log.subject.kind, read.subject.kind):
+                return found
         made = self._tenant.logs.new(tx, self._tenant.new_id(), now)
         if candidates:
             proposal = NewProposal(ProposalKind.MATCH, foreign_id=record.id)
@@ -151,6 +165,12 @@ class Admitter:
         return verified and self._connection.id not in connections
 
 
+def same_kind(one: SubjectKind, other: SubjectKind) -> bool:
+    """Tell whether two logs of one person can be the same: a child grows into a youth, but a mother's is her own."""
+    growing = {SubjectKind.CHILD, SubjectKind.YOUTH}
+    return one is other or {one, other} <= growing
+
+
 def take_in(
     tenant: Tenant,
     connection: Connection,
@@ -159,10 +179,14 @@ def take_in(
     record: SourceRecord,
     read: RelayLog,
     change_hash: str,
+    others: RelayLog | None = None,
 ) -> StoredLog:
-    """Return the log with what a system now holds of it, in the hub's ids. New keys are stored."""
+    """Return the log with what a system now holds of it, in the hub's ids. New keys are stored.
+
+    `others` is the log in which elements without a key are looked for; as it stands, where none is given.
+    """
     known = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-    identified = in_hub_ids(read, known, stored.log, stored.log_id, tenant.new_id)
+    identified = in_hub_ids(read, known, others or stored.log, stored.log_id, tenant.new_id)
     tenant.logs.add_element_keys(tx, connection.id, stored.log_id, identified.new_keys)
     before = stored.side(connection.id)
     side = Side(

@@ -91,10 +91,12 @@ class Archivist:
             content = content_hash(tenant, stored)
             if latest is not None and latest.content_hash == content:
                 return None
+            if tenant.work.open_delivery(tx, self._archive.id, log_id, DeliveryKind.ARCHIVE) is not None:
+                return None  # the archive has not taken the closing before this one yet
             settings = self._archive.settings(tenant.today())
             waits = self._waits(tx, stored) if settings else [HOLDS["not_whole"]]
             tenant.inbox.set_holds(tx, log_id, self._archive.id, waits, now)
-            if waits or settings is None:
+            if settings is None or tenant.held(tx, log_id, self._archive.id):
                 return None
             revision = latest.revision + 1 if latest is not None else 1
             try:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+
+from sqlalchemy import Connection as Transaction
 
 from hub.connectors.base import ConnectorError
 from hub.store.leases import RUNS, claim
@@ -15,10 +16,11 @@ from hub.store.tables import DeliveryKind
 from hub.sync.archive import Archivist
 from hub.sync.context import Connection, Tenant
 from hub.sync.deliver import Deliverer, Outcome
-from hub.sync.pull import PullResult, pull
+from hub.sync.pull import RUN_LEASE, PullResult, pull
 from hub.sync.route import Router
 
-RUN_LEASE = timedelta(minutes=30)
+ROUTED_DAY = "_routed"
+"""Names the cursor that holds the day on which all logs were last routed."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, how much of it is done, and how much there is."""
@@ -80,14 +82,25 @@ class Cycle:
         return pull(tenant, connection, lease)
 
     def route(self) -> int:
-        """Route every log that changed since it was last routed; return how many deliveries were written down."""
-        with self._tenant.db.read() as tx:
+        """Route every log that changed since it was last routed, and on a new day all of them.
+
+        A consent may begin or end by the day alone. Returns how many deliveries were written down.
+        """
+        with self._tenant.db.write() as tx:
+            self._begin_day(tx)
             changed = self._tenant.logs.changed_since_routed(tx)
         router, made = Router(self._tenant), 0
         for number, log_id in enumerate(changed, 1):
             made += router.route([log_id])
             self._progress("route", number, len(changed))
         return made
+
+    def _begin_day(self, tx: Transaction) -> None:
+        tenant, today = self._tenant, self._tenant.today().isoformat()
+        mark = f"{tenant.organisation_number}/{ROUTED_DAY}"
+        if tenant.work.cursor(tx, mark) != today:
+            tenant.logs.route_anew(tx)
+            tenant.work.move_cursor(tx, mark, today, tenant.now())
 
     def deliver(self, result: CycleResult) -> None:
         """Attempt every due delivery of a change once, and what these lead to."""

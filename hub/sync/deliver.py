@@ -6,7 +6,9 @@ receiver answers is read, and that is what is agreed. A lost answer is looked up
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,16 +16,26 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
-from hub.connectors.base import Accepted, ConnectorError, OutcomeUnknown, Outgoing, SourceRecord, Stale, Unavailable
+from hub.connectors.base import (
+    Accepted,
+    BadAnswer,
+    ConnectorError,
+    OutcomeUnknown,
+    Outgoing,
+    SourceRecord,
+    Stale,
+    Unavailable,
+)
 from hub.mappings.language import MappingError
-from hub.relaylog.merge import Exchange, Merged
+from hub.relaylog.merge import Exchange, Merged, Place
+from hub.relaylog.model import COLLECTIONS, RelayLog
 from hub.store.leases import DELIVERIES, Lease, claim, guard, release
 from hub.store.logs import Side, StoredLog
 from hub.store.tables import DeliveryState
-from hub.sync.admit import Admitter, merged_of, remerge, take_in
+from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids, in_own_keys
-from hub.sync.route import Plan, Router, acknowledged, plan, view_hash
+from hub.sync.route import Plan, Router, acknowledged, in_keys, plan, view_hash
 
 LEASE = timedelta(minutes=5)
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
@@ -42,13 +54,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One attempt: the row, the log as it stands, and what would be sent now."""
+    """One attempt: the row, the log as it stands, what is sent, and what the other systems held when it was made."""
 
     row: Row[Any]
     stored: StoredLog
     side: Side
     merged: Merged
     planned: Plan
+    held: Mapping[str, RelayLog]
 
 
 class Deliverer:
@@ -89,11 +102,14 @@ class Deliverer:
             keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
             day = tenant.today()
             planned = plan(connection, side, merged, keys, day, tenant.rules(day))
+            held = {other.connection: other.seen for other in stored.sides}
+            as_written = view_hash(tenant, side, planned) == row.view_hash
             if row.state is DeliveryState.UNKNOWN:
-                return _Attempt(row, stored, side, merged, planned)
-            if not planned.stops and view_hash(tenant, side, planned) == row.view_hash:
+                attempt = _Attempt(row, stored, side, merged, planned, held)
+                return attempt if as_written else _as_sent(attempt)
+            if not planned.stops and as_written:
                 tenant.work.mark_sending(tx, lease.row_id, now)
-                return _Attempt(row, stored, side, merged, planned)
+                return _Attempt(row, stored, side, merged, planned, held)
             self._end(tx, lease, DeliveryState.SUPERSEDED)
         Router(tenant).route([row.log_id])
         return Outcome.SUPERSEDED
@@ -102,12 +118,12 @@ class Deliverer:
         before = SourceRecord(attempt.side.foreign_id, attempt.side.foreign_version, attempt.side.record)
         try:
             accepted = connection.connector.update(Outgoing(before, attempt.planned.after, attempt.row.idempotency_key))
-        except OutcomeUnknown as error:
+        except (OutcomeUnknown, BadAnswer) as error:  # from no answer nothing may be concluded, refusal least of all
             return self._later(lease, attempt.row, DeliveryState.UNKNOWN, Outcome.UNKNOWN, error)
         except Unavailable as error:
             return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, error)
-        except Stale:
-            return self._read_again(lease, connection, attempt)
+        except Stale as error:
+            return self._read_again(lease, connection, attempt, error)
         except ConnectorError as error:
             return self._failed(lease, error.code)
         return self._received(lease, connection, attempt, accepted)
@@ -124,11 +140,11 @@ class Deliverer:
             guard(tx, lease)
             stored = tenant.logs.load(tx, attempt.stored.log_id)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
-            stored = take_in(tenant, connection, tx, stored, record, read, change_hash)
+            view = attempt.planned.view
+            stored = take_in(tenant, connection, tx, stored, record, read, change_hash, _over(stored.log, view))
             side = stored.side(connection.id)
             if side is not None:
-                held = {other.connection: other.seen for other in attempt.stored.sides}
-                exchange = Exchange(connection.id, attempt.planned.view, side.seen, attempt.planned.cleared, held)
+                exchange = Exchange(connection.id, view, side.seen, attempt.planned.cleared, attempt.held)
                 stored = acknowledged(tenant, stored, attempt.merged, exchange)
             for changed in stored.sides:
                 tenant.logs.save_side(tx, stored, changed, None, now)
@@ -160,14 +176,18 @@ class Deliverer:
             return False
         with tenant.db.read() as tx:
             keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-        keys |= in_hub_ids(read, keys, stored.log, stored.log_id, tenant.new_id).new_keys
-        return connection.mapping.write(found.tree, in_own_keys(attempt.planned.view, keys)) == found.tree
+        log = _over(stored.log, attempt.planned.view)
+        keys |= in_hub_ids(read, keys, log, stored.log_id, tenant.new_id).new_keys
+        own, clear = in_own_keys(attempt.planned.view, keys), in_keys(attempt.planned.cleared, keys)
+        return connection.mapping.write(found.tree, own, clear=clear) == found.tree
 
-    def _read_again(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
+    def _read_again(self, lease: Lease, connection: Connection, attempt: _Attempt, stale: Stale) -> Outcome:
         try:
             found = connection.connector.fetch(attempt.side.foreign_id)
         except ConnectorError as error:
             return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, error)
+        if found.version == attempt.side.foreign_version:  # nothing newer is there: somebody may have it open
+            return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, stale)
         return self._take_newer(lease, connection, attempt, found)
 
     def _take_newer(self, lease: Lease, connection: Connection, attempt: _Attempt, found: SourceRecord) -> Outcome:
@@ -175,7 +195,12 @@ class Deliverer:
         tenant, now = self._tenant, self._tenant.now()
         with tenant.db.write() as tx:
             guard(tx, lease)
-            Admitter(tenant, connection, run_id=None).page(tx, (found,), now)
+            taken = Admitter(tenant, connection, run_id=None).page(tx, (found,), now)
+            stored = tenant.logs.load(tx, attempt.row.log_id)
+            side = stored.side(connection.id)
+            if side is not None and taken[Admission.UNCHANGED]:  # only its version is new: the next change names it
+                newer = replace(side, foreign_version=found.version, record=found.tree)
+                tenant.logs.save_side(tx, stored, newer, None, now)
             self._end(tx, lease, DeliveryState.SUPERSEDED, error_class="stale")
         Router(tenant).route([attempt.row.log_id])
         return Outcome.SUPERSEDED
@@ -205,3 +230,26 @@ class Deliverer:
     def _end(self, tx: Transaction, lease: Lease, state: DeliveryState, error_class: str | None = None) -> None:
         self._tenant.work.end_delivery(tx, lease.row_id, state, self._tenant.now(), error_class=error_class)
         release(tx, lease)
+
+
+def _as_sent(attempt: _Attempt) -> _Attempt:
+    """Return an attempt with what was sent, where the log has moved on since: that is what is looked for.
+
+    What the other systems held then is not kept; they are agreed with where they hold what was sent.
+    """
+    name = f"deliveries.sealed_payload/{attempt.row.delivery_id}"
+    sent = json.loads(attempt.stored.sealer.open(name, attempt.row.sealed_payload))
+    view = RelayLog.model_validate(sent["view"])
+    cleared = frozenset(Place(*place) for place in sent["cleared"])
+    planned = replace(attempt.planned, view=view, cleared=cleared)
+    return replace(attempt, planned=planned, held=dict.fromkeys(attempt.held, view))
+
+
+def _over(log: RelayLog, view: RelayLog) -> RelayLog:
+    """Return a log with its elements as they were sent: by those the receiver's new ones are recognised."""
+    lists = {}
+    for name in COLLECTIONS:
+        sent = getattr(view, name)
+        ids = {element.id for element in sent}
+        lists[name] = (*sent, *(element for element in getattr(log, name) if element.id not in ids))
+    return log.model_copy(update=lists)

@@ -1,17 +1,19 @@
 """Who is who: elements of a record in the hub's ids, and back in a system's own keys.
 
 Identity is the hub's. A system's key leads to it; an element without a key, or with one never seen, is the element
-whose content it equals, if there is exactly one and the system has none for it yet. Anything else is new.
+whose content it equals, if the system has no key for that one. Where several have the same content it is the one that
+equals it in everything it says, else only one that is left alone. Anything else is new.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from unicodedata import normalize
 
+from hub.relaylog.merge import empty
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, references
 
 Key = tuple[str, str]
@@ -37,6 +39,9 @@ CONTENT: Mapping[str, tuple[str, ...]] = {
 }
 """What makes two elements of a list the same when no key tells: all of these fields equal, and the first not empty."""
 
+WHOSE = frozenset({"id", "writer", "written_on", "part"})
+"""What a template seldom says of an element, and the hub knows better."""
+
 
 @dataclass(frozen=True)
 class Identified:
@@ -59,17 +64,19 @@ def in_hub_ids(
     lists: dict[str, tuple[Element, ...]] = {}
     for collection in REFERENCE_ORDER:
         elements = [_in_ids(element, ids) for element in getattr(read, collection)]
-        keyless = _Joiner(collection, others, (known[key] for key in known if key[0] == collection))
-        found = []
-        for element in elements:
-            key = (collection, element.id)
-            element_id = (known.get(key) if element.id else None) or keyless.join(element) or new_id()
-            if element.id:
+        keys = [(collection, element.id) for element in elements]
+        by_key = [known.get(key) if element.id else None for key, element in zip(keys, elements, strict=True)]
+        found = [element_id if element_id not in by_key[:at] else None for at, element_id in enumerate(by_key)]
+        joiner = _Joiner(collection, others, (known[key] for key in known if key[0] == collection))
+        joiner.join(elements, found)
+        named = [element_id or new_id() for element_id in found]
+        lists[collection] = tuple(
+            element.model_copy(update={"id": element_id}) for element, element_id in zip(elements, named, strict=True)
+        )
+        for key, element_id in zip(keys, named, strict=True):
+            if key[1] and key not in ids:
                 ids[key] = element_id
-                if key not in known:
-                    new_keys[key] = element_id
-            found.append(element.model_copy(update={"id": element_id}))
-        lists[collection] = tuple(found)
+        new_keys |= {key: ids[key] for key in keys if key[1] and key not in known}
     return Identified(read.model_copy(update={**lists, "id": log_id}), new_keys)
 
 
@@ -91,25 +98,34 @@ class _Joiner:
 
     def __init__(self, collection: str, others: RelayLog, taken: Iterable[str]) -> None:
         self._fields = CONTENT[collection]
-        self._free: dict[tuple[object, ...], list[str]] = {}
+        self._free: dict[tuple[object, ...], list[Element]] = {}
         keyed = set(taken)
         for element in getattr(others, collection):
-            content = _content(element, self._fields)
-            if content is not None and element.id not in keyed:
-                self._free.setdefault(content, []).append(element.id)
+            if element.id not in keyed:
+                self._free.setdefault(_content(element, self._fields), []).append(element)
 
-    def join(self, element: Element) -> str | None:
-        """Return the one element that this one equals, and take it; None when there is none or more than one."""
-        content = _content(element, self._fields)
-        same = self._free.get(content, []) if content is not None else []
-        if len(same) != 1:
-            return None
-        return same.pop()
+    def join(self, elements: Sequence[Element], found: list[str | None]) -> None:
+        """Fill in the ids of elements not found yet: first those that equal in full, then those that are left alone."""
+        for alone in (False, True):
+            for at, element in enumerate(elements):
+                content = _content(element, self._fields)
+                same = self._free.get(content, [])
+                equal = next((other for other in same if _says_no_other(element, other)), None)
+                if alone and len(same) == 1 and not empty(content[0]):
+                    equal = same[0]
+                if found[at] is None and equal is not None:
+                    found[at] = equal.id
+                    same.remove(equal)
 
 
-def _content(element: Element, fields: tuple[str, ...]) -> tuple[object, ...] | None:
-    values = [_folded(getattr(element, name)) for name in fields]
-    return None if values[0] in (None, "", "unknown") else tuple(values)
+def _content(element: Element, fields: Iterable[str]) -> tuple[object, ...]:
+    return tuple(_folded(getattr(element, name)) for name in fields)
+
+
+def _says_no_other(element: Element, other: Element) -> bool:
+    """Tell whether an element says something of itself, and nothing that another does not say."""
+    said = [name for name in type(element).model_fields if name not in WHOSE and not empty(getattr(element, name))]
+    return bool(said) and _content(element, said) == _content(other, said)
 
 
 def _folded(value: Any) -> object:  # noqa: ANN401 - a field of the model holds a value of any of its types

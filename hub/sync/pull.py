@@ -6,20 +6,23 @@ Nothing is concluded from a listing that is not whole: the cursor stays, nothing
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection as Transaction
 
 from hub.connectors.base import BadAnswer, ConnectorError, Misconfigured
 from hub.store.events import Action, append
 from hub.store.inbox import NewProposal
-from hub.store.leases import Lease, guard, release
+from hub.store.leases import Lease, guard, release, renew
 from hub.store.tables import ProposalKind, RunState
 from hub.sync.admit import Admission, Admitter
 from hub.sync.context import Connection, Tenant
 
+RUN_LEASE = timedelta(minutes=30)
+"""How long a run is its worker's after each page; the sweep gives it to another when it hears no more."""
+
 SMALL_LISTING = 10
-LEAST_SHARE = 0.9
+LEAST_PERCENT = 90
 
 
 @dataclass
@@ -39,7 +42,7 @@ def pull(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
     try:
         for page in connection.connector.pages():
             with tenant.db.write() as tx:
-                guard(tx, lease)
+                lease = renew(tx, lease, tenant.now() + RUN_LEASE)
                 for admission, count in admitter.page(tx, page.records, tenant.now()).items():
                     result.counts[admission] += count
                 result.counts["read"] += len(page.records)
@@ -61,6 +64,8 @@ def _end(tenant: Tenant, connection: Connection, lease: Lease, result: PullResul
         if not result.error:
             result.state = RunState.DONE
             values["cursor_after"] = now.isoformat()
+            if tenant.work.cursor(tx, connection.id) is None:
+                tenant.logs.route_anew(tx)  # what this system lacks can be told only now
             tenant.work.move_cursor(tx, connection.id, now.isoformat(), now)
             tenant.work.succeeded(tx, connection.id, now)
         release(
@@ -82,8 +87,8 @@ def _look_for_missing(
 ) -> None:
     """Note what a complete listing lacks. Too much at once is a fault of the source, not the end of its logs."""
     missing = tenant.logs.missing(tx, connection.id, run_id)
-    known = result.counts["read"] - result.counts[Admission.NEW] - result.counts[Admission.QUARANTINED] + len(missing)
-    if known >= SMALL_LISTING and len(missing) > known * (1 - LEAST_SHARE):
+    known = len(tenant.logs.known_records(tx, connection.id)) - result.counts[Admission.NEW]
+    if known >= SMALL_LISTING and (known - len(missing)) * 100 < known * LEAST_PERCENT:
         result.state, result.error = RunState.HELD, "listing_too_short"
         result.remedy = (
             f"The listing lacks {len(missing)} of {known} logs. Nothing was concluded; "

@@ -13,11 +13,12 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection as Transaction
 
+from hub.mappings.language import Clear
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
 from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
 from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, unflatten
-from hub.relaylog.model import RelayLog
+from hub.relaylog.model import Actor, RelayLog
 from hub.relaylog.view import view
 from hub.store.inbox import NewHold
 from hub.store.logs import Side, StoredLog, Tree
@@ -47,15 +48,19 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str
     stopped = stops(merged.log, readers, day, rules)
     opened_view = view(merged.log, readers, day, rules, connection.services)
     shown = _without_open_questions(opened_view, merged)
-    cleared = _cleared(shown, side, merged)
+    cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen)
     own = in_own_keys(shown, keys)
-    ids = {(collection, element): foreign for (collection, foreign), element in keys.items()}
-    clear = frozenset(
-        (place.collection, ids.get((place.collection, place.element), ""), place.field) for place in cleared
-    )
-    after = connection.mapping.write(side.record, own, clear=clear)
+    after = connection.mapping.write(side.record, own, clear=in_keys(cleared, keys))
     changes = after != side.record or (bool(stopped) and _news(merged.log, side.seen))
     return Plan(shown, cleared, after, stopped, changes)
+
+
+def in_keys(cleared: Iterable[Place], keys: dict[Key, str]) -> Clear:
+    """Return places that are to be emptied, in a system's own keys."""
+    ids = {(collection, element): foreign for (collection, foreign), element in keys.items()}
+    return frozenset(
+        (place.collection, ids.get((place.collection, place.element), ""), place.field) for place in cleared
+    )
 
 
 def _without_open_questions(shown: RelayLog, merged: Merged) -> RelayLog:
@@ -85,6 +90,18 @@ def _cleared(shown: RelayLog, side: Side, merged: Merged) -> frozenset[Place]:
         and empty(all_of_it.get(place))
         and not empty(now.get(place))
         and base.get(place) == now.get(place)
+    )
+
+
+def _left_over(shown: RelayLog, seen: RelayLog) -> frozenset[Place]:
+    """Return the details of a person who is replaced by another: the new one must not inherit a phone."""
+    held = flatten(seen)
+    return frozenset(
+        place._replace(field=f"{place.field}.{detail}")
+        for place, new in flatten(shown).items()
+        if isinstance(new, Actor) and isinstance(old := held.get(place), Actor) and new.name != old.name
+        for detail in Actor.model_fields
+        if empty(getattr(new, detail)) and not empty(getattr(old, detail))
     )
 
 
@@ -128,8 +145,17 @@ class Router:
                 planned = plan(connection, side, merged, keys, day, rules)
                 stored, sent = self._settle(tx, stored, connection, side, merged, planned, now)
                 made += sent
-        self._tenant.logs.routed(tx, stored)
+        if not self._in_flight(tx, stored):
+            self._tenant.logs.routed(tx, stored)
         return made
+
+    def _in_flight(self, tx: Transaction, stored: StoredLog) -> bool:
+        """Tell whether a delivery of unknown outcome keeps a newer one from being written down: route again then."""
+        return any(
+            standing is not None and standing.state is not DeliveryState.READY
+            for name in self._tenant.connections
+            for standing in [self._tenant.work.open_delivery(tx, name, stored.log_id, DeliveryKind.UPDATE)]
+        )
 
     def _settle(
         self,
@@ -146,7 +172,7 @@ class Router:
         wanted = [_hold(stop) for stop in planned.stops if not stop.of_log] if planned.changes else []
         wanted += [FIRST_CONTACT] if first else []
         self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
-        if planned.stops or wanted:
+        if planned.stops or self._tenant.held(tx, stored.log_id, connection.id):
             self._supersede(tx, stored, connection, view_hash="", now=now)
             return stored, False
         if not planned.changes:
@@ -174,7 +200,9 @@ class Router:
         if not self._supersede(tx, stored, connection, hashed, now):
             return False
         delivery_id = self._tenant.new_id()
-        payload = json.dumps({"after": planned.after}).encode()
+        payload = json.dumps(
+            {"view": planned.view.model_dump(mode="json", exclude_defaults=True), "cleared": list(planned.cleared)}
+        ).encode()
         delivery = NewDelivery(
             delivery_id=delivery_id,
             connection=connection.id,

@@ -1,0 +1,122 @@
+"""The gates: what stops a log whoever reads, what stops it for a reader, and to whom each stop is told."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+
+from hub.relaylog.codes import AddressProtection, ConsentStatus, LogStatus, Residence, Service, SignerRole
+from hub.relaylog.consent import Missing, opened
+from hub.relaylog.gates import PROTECTED, Decider, special_stops, stops
+from hub.relaylog.model import Consent, Guardian, Relative, RelayLog, Signer, Subject
+from tests.relaylog.strategies import DAY, RULES, logs, reader_sets, sendable
+
+MOTHER = Guardian(
+    id="g1",
+    name="Solskinn Testmor",
+    parental_responsibility=True,
+    residence=Residence.TOGETHER,
+    address_protection=AddressProtection.NONE,
+)
+SIGNED = Consent(
+    recipient=Service.PPT,
+    status=ConsentStatus.GIVEN,
+    valid_from=DAY,
+    signed_by=(Signer(name="Solskinn Testmor", role=SignerRole.MOTHER),),
+)
+FREE = RelayLog(
+    status=LogStatus.ACTIVE,
+    subject=Subject(address_protection=AddressProtection.NONE),
+    guardians=(MOTHER,),
+    consents=(SIGNED, SIGNED.model_copy(update={"recipient": Service.FAMILY})),
+)
+
+
+def _reasons(log: RelayLog, *readers: Service) -> list[str]:
+    return [stop.reason for stop in stops(log, readers, DAY, RULES)]
+
+
+def test_an_ordinary_log_goes() -> None:
+    """With a consent, a known address and an active log nothing stops."""
+    assert stops(FREE, (Service.PPT, Service.FAMILY), DAY, RULES) == ()
+
+
+def test_violence_stops_everything() -> None:
+    """A log that concerns violence goes to nobody, and why is told to the rule's owner alone."""
+    (stop,) = stops(FREE.model_copy(update={"violence": True}), (Service.PPT,), DAY, RULES)
+    assert (stop.reason, stop.decider, stop.revealing, stop.of_log) == ("violence", Decider.RULE_OWNER, True, True)
+
+
+@pytest.mark.parametrize("protection", sorted(PROTECTED))
+@pytest.mark.parametrize("who", ["subject", "guardian", "relative"])
+def test_a_protected_person_stops_the_log(who: str, protection: AddressProtection) -> None:
+    """Protection of the child, a guardian or a sibling stops the log, and why is not told."""
+    changes: dict[str, dict[str, object]] = {
+        "subject": {"subject": Subject(address_protection=protection)},
+        "guardian": {"guardians": (MOTHER, Guardian(id="g2", address_protection=protection))},
+        "relative": {"relatives": (Relative(id="r1", address_protection=protection),)},
+    }
+    (stop,) = stops(FREE.model_copy(update=changes[who]), (Service.PPT,), DAY, RULES)
+    assert (stop.reason, stop.revealing, stop.of_log) == ("address_protected", True, True)
+
+
+def test_unknown_protection_is_not_none() -> None:
+    """A log whose system does not say whether the child's address is protected waits."""
+    assert _reasons(FREE.model_copy(update={"subject": Subject()}), Service.PPT) == ["protection_unknown"]
+
+
+def test_a_barred_guardian_stops_the_family() -> None:
+    """Where a guardian is barred the log does not go to where the family reads, but goes elsewhere."""
+    barred = Guardian(id="g2", barred=True, address_protection=AddressProtection.NONE)
+    log = FREE.model_copy(update={"guardians": (MOTHER, barred)})
+    assert _reasons(log, Service.PPT) == []
+    (stop,) = stops(log, (Service.PPT, Service.FAMILY), DAY, RULES)
+    assert (stop.reason, stop.decider, stop.revealing) == ("guardian_barred", Decider.RULE_OWNER, True)
+
+
+@pytest.mark.parametrize("status", [LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED, LogStatus.UNKNOWN])
+def test_a_log_that_has_not_begun_waits(status: LogStatus) -> None:
+    """A log that is not active goes nowhere; one that is paused, closed or archived may."""
+    assert _reasons(FREE.model_copy(update={"status": status}), Service.PPT) == ["not_started"]
+    for later in (LogStatus.PAUSED, LogStatus.CLOSED, LogStatus.ARCHIVED):
+        assert _reasons(FREE.model_copy(update={"status": later}), Service.PPT) == []
+
+
+def test_each_reader_needs_a_consent() -> None:
+    """One of several readers without a consent stops the log, and the holder may mend it."""
+    (stop,) = stops(FREE, (Service.PPT, Service.SCHOOL), DAY, RULES)
+    assert (stop.reason, stop.decider, stop.revealing) == ("no_consent", Decider.HOLDER, False)
+    assert Service.SCHOOL in stop.releases_when
+
+
+def test_a_hidden_reader_is_not_told_of() -> None:
+    """That child welfare lacks a consent would tell that it reads: only the rule's owner sees that."""
+    (stop,) = stops(FREE, (Service.CHILD_WELFARE,), DAY, RULES)
+    assert (stop.reason, stop.decider, stop.revealing) == ("no_consent", Decider.RULE_OWNER, True)
+
+
+def test_a_system_without_readers_gets_nothing() -> None:
+    """Where nobody has said who reads, nothing goes."""
+    (stop,) = stops(FREE, (), DAY, RULES)
+    assert (stop.reason, stop.decider) == ("no_consent", Decider.OPERATOR)
+
+
+@settings(deadline=None, max_examples=100)
+@given(logs(), reader_sets())
+def test_what_stops_is_said_once_and_says_all(log: RelayLog, readers: frozenset[Service]) -> None:
+    """Stops are distinct, the same in any order of readers, and cover special rules and every missing consent."""
+    found = stops(log, readers, DAY, RULES)
+    assert len(set(found)) == len(found)
+    assert found == stops(log, sorted(readers, reverse=True), DAY, RULES)
+    assert set(special_stops(log)) <= set(found)
+    missing = {str(a) for reader in readers if isinstance(a := opened(log, reader, DAY, RULES.consent), Missing)}
+    assert missing <= {stop.reason for stop in found}
+    assert bool(found) or readers
+
+
+@settings(deadline=None, max_examples=100)
+@given(logs(), reader_sets())
+def test_only_consent_stops_a_sendable_log(log: RelayLog, readers: frozenset[Service]) -> None:
+    """Where nothing special is the matter only consents are missing."""
+    reasons = {stop.reason for stop in stops(sendable(log), readers, DAY, RULES)}
+    assert reasons <= {str(missing) for missing in Missing}

@@ -1,0 +1,311 @@
+"""Archive: each closing is packaged once and handed over until there is proof; what a rule keeps waits for a person."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub.connectors.archive.folder import FolderArchive, Receipt
+from hub.connectors.archive.port import ArchiveRefused, ArchiveUnavailable
+from hub.documents.package import Package
+from hub.relaylog.gates import Decider
+from hub.sandbox.municipality import MUNICIPALITY_ORGNR
+from hub.sandbox.stories import (
+    Story,
+    consent_withdrawn,
+    kindergarten_goal_reached,
+    ordinary_kindergarten,
+    protected_confidential,
+    protected_strict,
+    shared_conflict,
+    violence,
+)
+from hub.store.database import Database
+from hub.store.leases import LeaseLost
+from hub.store.tables import DeliveryState, HoldState, archived, deliveries, holds, packages
+from hub.sync.archive import LEASE, PAUSE, Archivist
+from hub.sync.rows import SyncRows
+from tests.sync.house import ARCHIVE, SAMSPILL, VIGILO, House
+
+Tree = dict[str, Any]
+
+
+class Killed(BaseException):
+    """The worker's process ends here."""
+
+
+class Target:
+    """An archive in front of the real one: what happens first, or instead."""
+
+    def __init__(self, house: House, *before: BaseException | None, after: BaseException | None = None) -> None:
+        self.real = FolderArchive(house.archive_folder, MUNICIPALITY_ORGNR, encrypt=None, clock=house.time.now)
+        self.before, self.after = list(before), after
+        self.delivered: list[tuple[str, int]] = []
+        archive = house.tenant.archive
+        assert archive
+        house.tenant = replace(house.tenant, archive=replace(archive, target=self))
+
+    def deliver(self, package: Package, delivery_id: str) -> Receipt:
+        """Fail as told, else hand on."""
+        error = self.before.pop(0) if self.before else None
+        if error is not None:
+            raise error
+        self.delivered.append((delivery_id, package.revision))
+        receipt = self.real.deliver(package, delivery_id)
+        after, self.after = self.after, None
+        if after is not None:
+            raise after
+        return receipt
+
+
+def _bags(house: House) -> list[str]:
+    return sorted(path.name for path in house.archive_folder.glob("*/*/*") if path.is_dir())
+
+
+def _close(log: Tree) -> None:
+    """Let the family close a log."""
+    log["status"] = "AVSLUTTA"
+    log["avslutning"] = {"dato": "20.11.2026", "arsak": "MAL_NADD", "grunngjeving": "Nådd.", "avgjortAv": "FORESETT"}
+
+
+def _rewrite(house: House, text: str) -> None:
+    """Let somebody correct the closing's explanation."""
+    house.time.after(hours=1)
+    house.vigilo()["avslutning"]["grunngjeving"] = text
+    house.saved(house.vigilo())
+
+
+def _waits(house: House) -> list[str]:
+    return sorted(rule for connection, rule in house.holds() if connection == "folder")
+
+
+# --- once --------------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_log_is_archived_once_with_proof(house: House) -> None:
+    """One package, one bag, one proof; the package's bytes and the payload are gone, and the next cycle is silent."""
+    house.tell(kindergarten_goal_reached, ordinary_kindergarten)
+    (delivery_id,) = house.sync().archived
+    assert _bags(house) == [delivery_id]
+    (proof,), (package,), (row,) = house.rows(archived), house.rows(packages), house.rows(deliveries)
+    assert (proof.delivery_id, proof.revision, proof.target) == (delivery_id, 1, ARCHIVE)
+    assert proof.log_id == package.log_id == house.log_of("vl-000001").log_id
+    assert proof.receipt_ref == row.receipt_ref
+    assert len(proof.receipt_ref) == 64
+    assert (row.state, row.sealed_payload, package.sealed_bytes) == (DeliveryState.DONE, None, None)
+    house.time.after(days=1)
+    assert house.sync().archived == []
+    assert _bags(house) == [delivery_id]
+
+
+def test_an_open_log_is_not_archived(house: House) -> None:
+    """Only closing makes a package."""
+    house.tell(ordinary_kindergarten)
+    assert house.sync().archived == []
+    assert house.rows(packages) == []
+
+
+def test_a_closed_log_that_changed_is_another_revision(house: House) -> None:
+    """The correction is archived beside the first closing, with the next number."""
+    house.tell(kindergarten_goal_reached)
+    house.sync()
+    _rewrite(house, "Målet er nådd, og familien er trygg.")
+    assert len(house.sync().archived) == 1
+    assert [row.revision for row in house.rows(packages)] == [1, 2]
+    assert [row.revision for row in house.rows(archived)] == [1, 2]
+    assert len(_bags(house)) == 2
+    assert len({row.external_key for row in house.rows(packages)}) == 2
+
+
+def test_saving_a_closed_log_as_it_was_makes_no_revision(house: House) -> None:
+    """Another version and another time of change are not another content."""
+    house.tell(kindergarten_goal_reached)
+    house.sync()
+    house.time.after(days=1)
+    house.saved(house.vigilo())
+    house.vigilo()["steg"] = house.vigilo()["steg"]
+    assert house.sync().archived == []
+    assert len(house.rows(packages)) == 1
+
+
+def test_a_tenant_without_an_archive_archives_nothing(house: House) -> None:
+    """Nothing is packaged as long as nobody has said where to."""
+    house.tenant = replace(house.tenant, archive=None)
+    house.tell(kindergarten_goal_reached)
+    assert house.sync().archived == []
+    assert house.rows(packages) == []
+
+
+# --- what waits for the archivist --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("story", "rule", "revealing"),
+    [
+        (violence, "archive_violence", True),
+        (protected_strict, "archive_protected", True),
+        (shared_conflict, "archive_conflict", False),
+    ],
+)
+def test_what_a_rule_keeps_waits_for_the_archivist(house: House, story: Story, rule: str, *, revealing: bool) -> None:
+    """Violence, strict protection and an open conflict hold the package until the archivist lets it go."""
+    _closed_by_the_family(house, story)
+    assert house.archive() == []
+    assert _waits(house) == [rule]
+    (hold,) = house.rows(holds, state=HoldState.OPEN, connection=ARCHIVE)
+    assert (hold.addressed_to, hold.revealing) == (Decider.ARCHIVIST, revealing)
+    assert house.archive() == []
+    house.release(rule)
+    assert len(house.archive()) == 1
+
+
+def _closed_by_the_family(house: House, story: Story) -> None:
+    """Tell a story of both systems, and let the family close the log in one: that closes it everywhere."""
+    house.tell(story)
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    house.time.after(hours=1)
+    _close(house.vigilo())
+    house.saved(house.vigilo())
+    house.pull(VIGILO)
+
+
+def test_confidential_is_archived_without_asking(house: House) -> None:
+    """A confidential address stops sending, and is no reason to keep the log from the archive."""
+    _closed_by_the_family(house, protected_confidential)
+    assert len(house.sync().archived) == 1
+
+
+def test_a_withdrawn_consent_does_not_stop_archiving(house: House) -> None:
+    """Archiving is a duty: nothing is sent to anybody, and the closed log is archived."""
+    house.tell(consent_withdrawn, again=1)
+    result = house.sync()
+    assert len(result.archived) == 1
+    assert result.sent == {}
+
+
+def test_without_settings_a_closing_waits_and_says_so(house: House) -> None:
+    """As long as the archivist has not stated the codes of today, a closed log is held, and archived afterwards."""
+    archive = house.tenant.archive
+    assert archive
+    house.tenant = replace(house.tenant, archive=replace(archive, settings=lambda _day: None))
+    house.tell(kindergarten_goal_reached)
+    assert house.sync().archived == []
+    assert _waits(house) == ["archive_not_whole"]
+    house.tenant = replace(house.tenant, archive=archive)
+    assert len(house.archive()) == 1
+    assert _waits(house) == []
+
+
+def test_a_closing_without_its_reason_waits(house: House) -> None:
+    """A log that says closed, and not when or why, is not whole."""
+    house.tell(kindergarten_goal_reached)
+    house.vigilo()["avslutning"] = None
+    assert house.sync().archived == []
+    assert _waits(house) == ["archive_not_whole"]
+
+
+# --- an archive that is not there --------------------------------------------------------------------------------
+
+
+def test_a_missing_folder_is_tried_later_and_then_archived(house: House) -> None:
+    """A share that is not mounted makes nothing fail for good: the same package is delivered when it is back."""
+    house.tell(kindergarten_goal_reached)
+    house.archive_folder.rmdir()
+    assert house.sync().archived == []
+    (row,) = house.rows(deliveries)
+    assert (row.state, row.error_class, row.lease_owner) == (DeliveryState.READY, "enoent", None)
+    assert row.due_at == house.time.now() + PAUSE
+    assert house.rows(packages)[0].sealed_bytes
+    house.archive_folder.mkdir()
+    assert house.archive() == []
+    house.time.at += PAUSE
+    assert house.archive() == [row.delivery_id]
+    assert _bags(house) == [row.delivery_id]
+
+
+def test_a_correction_waits_for_the_closing_before_it(house: House) -> None:
+    """While the archive is away a closed log may change: both revisions arrive, in their order."""
+    house.tell(kindergarten_goal_reached)
+    target = Target(house, *[ArchiveUnavailable("enoent", "not there", "mount it")] * 2)
+    house.sync()
+    _rewrite(house, "Målet er nådd, og familien er trygg.")
+    assert house.sync().archived == []
+    assert len(house.rows(packages)) == 1
+    house.time.at += PAUSE
+    assert len(house.archive()) == 1
+    assert len(house.archive()) == 1
+    assert [revision for _, revision in target.delivered] == [1, 2]
+
+
+def test_what_the_archive_refuses_fails_and_is_seen(house: House) -> None:
+    """It ends as failed with the code, is not tried again by itself, and another child's log is archived."""
+    house.tell(kindergarten_goal_reached, kindergarten_goal_reached)
+    Target(house, ArchiveRefused("other_content", "there already", "look"))
+    assert len(house.sync().archived) == 1
+    (row,) = house.rows(deliveries, state=DeliveryState.FAILED)
+    assert (row.error_class, row.sealed_payload) == ("other_content", None)
+    house.time.after(days=1)
+    assert house.archive() == []
+
+
+def test_a_worker_that_died_after_handing_over_delivers_the_same_again(house: House, db: Database) -> None:
+    """Freed after its lease, the same package under the same id is acknowledged: one bag, one proof."""
+    house.tell(kindergarten_goal_reached)
+    target = Target(house, after=Killed())
+    with pytest.raises(Killed):
+        house.sync()
+    (row,) = house.rows(deliveries)
+    assert row.state is DeliveryState.SENDING
+    house.time.at += LEASE
+    rows = SyncRows(db, {MUNICIPALITY_ORGNR: house.tenant}, "worker-2")
+    assert [task.row_id for task in rows.sweep(house.time.now())] == [row.delivery_id]
+    assert house.archive() == [row.delivery_id]
+    assert len(target.delivered) == 2
+    assert _bags(house) == [row.delivery_id]
+    assert len(house.rows(archived)) == 1
+
+
+def test_a_worker_that_lost_its_delivery_writes_no_proof(house: House, db: Database) -> None:
+    """It slept through its lease while handing over; whoever takes the row next gets the proof."""
+    house.tell(kindergarten_goal_reached)
+    target = Target(house)
+    rows = SyncRows(db, {MUNICIPALITY_ORGNR: house.tenant}, "worker-2")
+    deliver = target.real.deliver
+
+    class Slow:
+        def deliver(self, package: Package, delivery_id: str) -> Receipt:
+            house.time.at += LEASE
+            rows.sweep(house.time.now())
+            return deliver(package, delivery_id)
+
+    archive = house.tenant.archive
+    assert archive
+    house.tenant = replace(house.tenant, archive=replace(archive, target=Slow()))
+    with pytest.raises(LeaseLost):
+        house.sync()
+    assert house.rows(archived) == []
+    Target(house)
+    assert len(house.archive()) == 1
+
+
+def test_a_delivery_that_another_has_is_left_alone(house: House) -> None:
+    """It is handed over once."""
+    house.tell(kindergarten_goal_reached)
+    (delivery_id,) = house.sync().archived
+    archive = house.tenant.archive
+    assert archive
+    assert Archivist(house.tenant, archive, "worker-2").deliver(delivery_id) is None
+
+
+def test_a_bag_that_was_removed_is_not_made_again(house: House) -> None:
+    """What has proof is archived: whoever takes a bag away afterwards is asked by the archive, not by the hub."""
+    house.tell(kindergarten_goal_reached)
+    (delivery_id,) = house.sync().archived
+    shutil.rmtree(next(house.archive_folder.glob(f"*/*/{delivery_id}")))
+    house.time.at += timedelta(days=1)
+    assert house.sync().archived == []

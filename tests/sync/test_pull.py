@@ -1,0 +1,450 @@
+"""Pull: what a listing says is taken in page by page, and what it does not say is never concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hub.connectors.base import Connector, Misconfigured, Page, Unavailable
+from hub.sandbox.stories import ordinary_health_station, ordinary_kindergarten
+from hub.store.database import Database
+from hub.store.leases import RUNS, LeaseLost, claim
+from hub.store.tables import (
+    ProposalKind,
+    QuarantineState,
+    RunState,
+    cursors,
+    logs,
+    proposals,
+    quarantine,
+    records,
+    runs,
+)
+from hub.sync.pull import RUN_LEASE
+from hub.sync.rows import SyncRows
+from tests.sync.house import SAMSPILL, VIGILO, House
+
+LIVING = "02013299997"  # printed by the authorities as an example: valid, and not synthetic
+Tree = dict[str, Any]
+
+
+def _counts(house: House, connection: str = VIGILO) -> dict[str, int]:
+    """Pull, and give the counts that are not nought."""
+    return {name: count for name, count in house.pull(connection).counts.items() if count}
+
+
+# --- counting ----------------------------------------------------------------------------------------------------
+
+
+def test_records_are_new_then_unchanged_then_changed(house: House) -> None:
+    """Each record is counted by what became of it, and the run's row says the same."""
+    house.tell_many(ordinary_kindergarten, 7)
+    assert _counts(house) == {"read": 7, "new": 7}
+    assert _counts(house) == {"read": 7, "unchanged": 7}
+    changed = house.vigilo(3)
+    changed["steg"] = "1.9"
+    house.saved(changed)
+    assert _counts(house) == {"read": 7, "changed": 1, "unchanged": 6}
+    assert [(row.state, row.counts["read"], row.outcome) for row in house.rows(runs)] == [
+        (RunState.DONE, 7, "done")
+    ] * 3
+    assert house.log_of("vl-000003").log.step == "1.9"
+
+
+def test_what_is_volatile_is_no_change(house: House) -> None:
+    """That somebody looked at a log, or saved it as it was, changes nothing."""
+    house.tell(ordinary_kindergarten, ordinary_health_station)
+    house.sync()
+    house.vigilo()["sistLest"] = "2026-11-21T08:59:00Z"
+    house.saved(house.vigilo())
+    house.samspill()["lastOpenedAt"] = "2026-11-21T08:59:00Z"
+    assert _counts(house) == _counts(house, SAMSPILL) == {"read": 1, "unchanged": 1}
+
+
+def test_the_cursor_moves_with_a_whole_run(house: House) -> None:
+    """A connection has been read up to the end of its last whole run."""
+    house.tell(ordinary_kindergarten)
+    house.pull(VIGILO)
+    house.time.after(minutes=15)
+    house.pull(VIGILO)
+    assert [row.value for row in house.rows(cursors)] == [house.time.now().isoformat()]
+
+
+def test_an_empty_system_is_read_as_empty(house: House) -> None:
+    """A first listing without any log is a whole run with nothing in it."""
+    assert house.pull(VIGILO).state is RunState.DONE
+    assert house.pull(SAMSPILL).state is RunState.DONE
+    assert house.rows(logs) == []
+
+
+# --- quarantine --------------------------------------------------------------------------------------------------
+
+
+def _no_child(log: Tree) -> None:
+    del log["barn"]
+
+
+def _no_such_day(log: Tree) -> None:
+    log["oppretta"] = "31.02.2026"
+
+
+def _no_such_kind(log: Tree) -> None:
+    log["malkode"] = "HEILT_ANNA_MAL"
+
+
+def _no_list(log: Tree) -> None:
+    log["tiltak"] = "Solskinn Testbarn har ingen"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "place"),
+    [
+        (_no_child, "unmapped", "/"),
+        (_no_such_day, "unmapped", "/oppretta"),
+        (_no_such_kind, "unclaimed", "/"),
+        (_no_list, "unmapped", "/tiltak"),
+    ],
+)
+def test_what_cannot_be_read_is_set_aside_and_the_rest_goes_on(
+    house: House, spoil: Callable[[Tree], None], reason: str, place: str
+) -> None:
+    """The record lies in quarantine with the place and the rule, not the value; its page's others are taken in."""
+    house.tell_many(ordinary_kindergarten, 4)
+    spoil(house.vigilo(2))
+    assert _counts(house) == {"read": 4, "new": 3, "quarantined": 1}
+    (kept,) = house.rows(quarantine)
+    assert (kept.foreign_id, kept.reason) == ("vl-000002", reason)
+    assert kept.place.startswith(place)
+    assert kept.rule.startswith("vigilo/stafettlogg")
+    clear = str([value for value in kept if not isinstance(value, bytes)])
+    assert not any(word in clear for word in ("31.02", "HEILT_ANNA", "Solskinn"))
+    assert len(house.rows(logs)) == 3
+
+
+def test_a_mended_record_leaves_quarantine(house: House) -> None:
+    """Once it can be read it is a log like any other, and what was kept of it is gone."""
+    house.tell(ordinary_kindergarten)
+    right = house.vigilo()["oppretta"]
+    _no_such_day(house.vigilo())
+    house.pull(VIGILO)
+    assert _counts(house) == {"read": 1, "quarantined": 1}
+    house.vigilo()["oppretta"] = right
+    house.saved(house.vigilo())
+    assert _counts(house) == {"read": 1, "new": 1}
+    (kept,) = house.rows(quarantine)
+    assert (kept.state, kept.attempts) == (QuarantineState.REPLAYED, 2)
+    assert kept.sealed_record is kept.wrapped_key is None
+    assert _counts(house) == {"read": 1, "unchanged": 1}
+
+
+def test_a_known_record_that_turns_unreadable_is_not_missing(house: House) -> None:
+    """It was in the listing: its log stays as it was, and nobody is asked whether it was deleted."""
+    house.tell_many(ordinary_kindergarten, 3)
+    house.pull(VIGILO)
+    before = house.log_of("vl-000002").log
+    _no_such_day(house.vigilo(2))
+    house.saved(house.vigilo(2))
+    assert _counts(house) == {"read": 3, "unchanged": 2, "quarantined": 1}
+    assert house.rows(proposals) == []
+    assert [row.missing_since for row in house.rows(records)] == [None] * 3
+    assert house.log_of("vl-000002").log == before
+
+
+def test_a_known_record_that_was_mended_is_changed(house: House) -> None:
+    """Back from quarantine it is the log that it was before."""
+    house.tell(ordinary_kindergarten)
+    house.pull(VIGILO)
+    right = house.vigilo()["oppretta"]
+    _no_such_day(house.vigilo())
+    house.pull(VIGILO)
+    house.vigilo()["oppretta"] = right
+    assert _counts(house) == {"read": 1, "changed": 1}
+    assert len(house.rows(logs)) == 1
+    assert house.rows(quarantine, state=QuarantineState.OPEN) == []
+
+
+def _spoiling(change: Callable[[Page], Page]) -> Callable[[Connector], Iterator[Page]]:
+    return lambda real: map(change, real.pages())
+
+
+def test_half_a_sign_spoils_one_record_and_not_the_page(house: House) -> None:
+    """A text cut in the middle of a sign, as some systems do, can't be stored: that record waits, the others go on."""
+    house.tell_many(ordinary_kindergarten, 3)
+
+    def cut(page: Page) -> Page:
+        first, *others = page.records
+        return Page((replace(first, tree={**first.tree, "steg": "Solskinn \ud83d"}), *others))
+
+    house.detours[VIGILO].pages_by = _spoiling(cut)
+    assert _counts(house) == {"read": 3, "new": 2, "quarantined": 1}
+    assert [(row.reason, row.foreign_id) for row in house.rows(quarantine)] == [("broken_text", "vl-000001")]
+
+
+def test_a_record_that_stands_twice_in_a_page_is_one_log(house: House) -> None:
+    """The second time it is unchanged, and no log is left without a record."""
+    house.tell_many(ordinary_kindergarten, 2)
+    house.detours[VIGILO].pages_by = _spoiling(lambda page: Page((*page.records, *page.records)))
+    assert _counts(house) == {"read": 4, "new": 2, "unchanged": 2}
+    assert len(house.rows(logs)) == len(house.rows(records)) == 2
+    assert house.rows(proposals) == []
+
+
+def test_a_record_without_an_id_is_set_aside(house: House) -> None:
+    """Nothing could ever be matched with it again, so it is not taken in; seen again it is the same one."""
+    house.tell(ordinary_kindergarten)
+    house.detours[VIGILO].pages_by = _spoiling(lambda page: Page(tuple(replace(r, id="") for r in page.records)))
+    for _ in range(2):
+        assert _counts(house) == {"read": 1, "quarantined": 1}
+    assert [(row.reason, row.attempts) for row in house.rows(quarantine)] == [("no_id", 2)]
+
+
+# --- listings that are not whole ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "error"),
+    [
+        ({"kind": "html"}, RunState.HELD, "not_json"),
+        ({"kind": "truncated"}, RunState.HELD, "broken_json"),
+        ({"kind": "empty"}, RunState.HELD, "missing_pages"),
+        ({"kind": "status", "status": 403}, RunState.HELD, "unauthorized"),
+        ({"kind": "status", "status": 503, "times": 3}, RunState.FAILED, "http_503"),
+        ({"kind": "status", "status": 429, "retry_after": 600}, RunState.FAILED, "http_429"),
+    ],
+)
+@pytest.mark.parametrize("system", ["vigilo", "samspill"])
+def test_a_fault_on_a_later_page_keeps_the_earlier_and_concludes_nothing(
+    house: House, system: str, fault: Tree, state: RunState, error: str
+) -> None:
+    """The first page is stored, the cursor stays, nothing is missing or closed, and the next run takes the rest."""
+    connection, story = {
+        "vigilo": (VIGILO, ordinary_kindergarten),
+        "samspill": (SAMSPILL, ordinary_health_station),
+    }[system]
+    house.tell_many(story, 11)
+    house.fault(system, page=1, **fault)
+    result = house.pull(connection)
+    assert (result.state, result.error) == (state, error)
+    assert result.remedy
+    (row,) = house.rows(runs)
+    assert (row.state, row.error_class, row.counts["read"], row.lease_owner) == (state, error, 5, None)
+    assert len(house.rows(records)) == 5
+    assert house.rows(cursors) == house.rows(proposals) == []
+    assert {row.status for row in house.rows(logs)} == {"active"}
+    assert _counts(house, connection) == {"read": 11, "new": 6, "unchanged": 5}
+
+
+def test_an_error_after_a_whole_run_leaves_the_cursor(house: House) -> None:
+    """What was read once stays read: a failing run moves nothing back or forth, and no log counts as gone."""
+    house.tell_many(ordinary_kindergarten, 11)
+    house.pull(VIGILO)
+    before = house.rows(cursors)
+    house.time.after(hours=1)
+    house.fault("vigilo", kind="html", page=1)
+    assert house.pull(VIGILO).state is RunState.HELD
+    assert house.rows(cursors) == before
+    assert {row.missing_since for row in house.rows(records)} == {None}
+
+
+def test_a_listing_that_claims_to_be_empty_is_held(house: House) -> None:
+    """A system that answers well-formed and empty has lost its logs, or our rights: nothing is closed."""
+    house.tell_many(ordinary_kindergarten, 12)
+    house.pull(VIGILO)
+    before = house.rows(cursors), house.rows(logs)
+    house.time.after(hours=1)
+    house.fault("vigilo", kind="empty")
+    result = house.pull(VIGILO)
+    assert (result.state, result.error) == (RunState.HELD, "listing_too_short")
+    assert "12 of 12" in result.remedy
+    assert (house.rows(cursors), house.rows(logs)) == before
+    assert house.rows(proposals) == []
+    assert {row.missing_since for row in house.rows(records)} == {None}
+
+
+@pytest.mark.parametrize(
+    ("known", "gone", "state"),
+    [
+        (3, 3, RunState.DONE),
+        (9, 5, RunState.DONE),
+        (10, 1, RunState.DONE),
+        (10, 2, RunState.HELD),
+        (20, 2, RunState.DONE),
+        (20, 3, RunState.HELD),
+    ],
+)
+def test_fewer_than_nine_in_ten_is_a_fault_and_else_each_is_asked(
+    house: House, known: int, gone: int, state: RunState
+) -> None:
+    """From ten logs on a listing of less than 90 % is held; otherwise each missing log is noted and proposed."""
+    house.tell_many(ordinary_kindergarten, known)
+    house.pull(VIGILO)
+    lost = sorted(house.world.vigilo)[:gone]
+    for record_id in lost:
+        del house.world.vigilo[record_id]
+    assert house.pull(VIGILO).state is state
+    missing = [row.foreign_id for row in house.rows(records) if row.missing_since]
+    asked = [row.foreign_id for row in house.rows(proposals, kind=ProposalKind.DELETION)]
+    assert sorted(missing) == sorted(asked) == (lost if state is RunState.DONE else [])
+    assert {row.status for row in house.rows(logs)} == {"active"}
+    assert len(house.rows(logs)) == known
+
+
+def test_a_missing_log_is_asked_about_once_and_may_come_back(house: House) -> None:
+    """Another run without it asks nothing new; when it is listed again it is missing no more."""
+    house.tell_many(ordinary_kindergarten, 3)
+    house.pull(VIGILO)
+    away = house.world.vigilo.pop("vl-000002")
+    for _ in range(2):
+        house.pull(VIGILO)
+    assert len(house.rows(proposals)) == 1
+    house.world.vigilo["vl-000002"] = away
+    assert _counts(house) == {"read": 3, "unchanged": 3}
+    assert {row.missing_since for row in house.rows(records)} == {None}
+
+
+def test_new_logs_do_not_hide_that_others_are_gone(house: House) -> None:
+    """The share is taken of the logs that were known, however many came today."""
+    house.tell_many(ordinary_kindergarten, 10)
+    house.pull(VIGILO)
+    for record_id in sorted(house.world.vigilo)[:2]:
+        house.world.vigilo[f"vl-9{record_id[4:]}"] = {**house.world.vigilo.pop(record_id)}
+    for number, record in enumerate(house.world.vigilo.values()):
+        record["id"] = sorted(house.world.vigilo)[number]
+    assert house.pull(VIGILO).error == "listing_too_short"
+
+
+# --- one worker --------------------------------------------------------------------------------------------------
+
+
+def test_the_same_occurrence_runs_once(house: House) -> None:
+    """Asked for again, an occurrence that is written down is not run again."""
+    house.tell(ordinary_kindergarten)
+    connection = house.tenant.connections[VIGILO]
+    assert house.cycle.pull_by_hand(connection, "by-hand").state is RunState.DONE
+    again = house.cycle.pull_by_hand(connection, "by-hand")
+    assert (again.error, again.counts) == ("run_taken", {})
+    assert len(house.rows(runs)) == 1
+
+
+def test_a_connection_has_one_run_at_a_time(house: House) -> None:
+    """While another worker's run of the connection is at work a second one does not start."""
+    now = house.time.now()
+    with house.db.write() as tx:
+        run_id = house.tenant.work.queue_run(tx, VIGILO, "scheduled", "schedule", now, now)
+        assert run_id
+        assert claim(tx, RUNS, run_id, "worker-2", now, now + RUN_LEASE)
+    assert house.pull(VIGILO).error == "run_taken"
+    assert [row.state for row in house.rows(runs)] == [RunState.RUNNING, RunState.QUEUED]
+
+
+def test_a_worker_that_lost_its_run_writes_nothing_more(house: House, db: Database) -> None:
+    """It slept past its lease and another took the run: its next page is refused and leaves no trace."""
+    house.tell_many(ordinary_kindergarten, 9)
+    rows = SyncRows(db, {house.tenant.organisation_number: house.tenant}, "worker-2")
+
+    def slow(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            yield page
+            house.time.after(hours=1)
+            (task,) = rows.sweep(house.time.now())
+            now = house.time.now()
+            with db.write() as tx:
+                assert claim(tx, RUNS, task.row_id, "worker-2", now, now + RUN_LEASE)
+
+    house.detours[VIGILO].pages_by = slow
+    with pytest.raises(LeaseLost):
+        house.pull(VIGILO)
+    (run,) = house.rows(runs)
+    assert (run.state, run.lease_owner, run.counts["read"]) == (RunState.RUNNING, "worker-2", 5)
+    assert len(house.rows(records)) == 5
+    assert house.rows(cursors) == []
+
+
+def test_a_slow_listing_keeps_its_run_page_by_page(house: House, db: Database) -> None:
+    """A run that takes hours in all stays its worker's as long as each page comes within the lease."""
+    house.tell_many(ordinary_kindergarten, 14)
+    rows = SyncRows(db, {house.tenant.organisation_number: house.tenant}, "worker-2")
+
+    def slow(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            house.time.after(minutes=25)
+            assert list(rows.sweep(house.time.now())) == []
+            yield page
+
+    house.detours[VIGILO].pages_by = slow
+    assert house.pull(VIGILO).state is RunState.DONE
+    assert len(house.rows(records)) == 14
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (Misconfigured("token_refused", "refused", "Check client_secret"), RunState.HELD),
+        (Unavailable("connection_refused", "cannot be reached", "Check base_url"), RunState.FAILED),
+    ],
+)
+def test_how_a_run_ends_that_never_began_to_read(house: House, error: Exception, state: RunState) -> None:
+    """A mistake of the configuration waits for a person, a system that is down for the next run."""
+
+    def none(_real: Connector) -> Iterator[Page]:
+        raise error
+        yield
+
+    house.detours[VIGILO].pages_by = none
+    result = house.pull(VIGILO)
+    assert (result.state, result.remedy) == (state, str(error))
+    assert house.rows(cursors) == []
+
+
+# --- whose national ids ------------------------------------------------------------------------------------------
+
+
+def _of_person(house: House, national_id: str) -> None:
+    for person in house.world.persons.values():
+        person["nationalIdresourceNumber"] = national_id
+
+
+def _of_guardian(house: House, national_id: str) -> None:
+    house.vigilo()["foresette"][0]["fodselsnummer"] = national_id
+
+
+@pytest.mark.parametrize(
+    ("give", "national_id", "reason", "place"),
+    [
+        (_of_person, LIVING, "national_id_wrong_environment", "subject.national_id"),
+        (_of_guardian, LIVING, "national_id_wrong_environment", "guardians[].national_id"),
+        (_of_person, "01815500000", "national_id_invalid", "subject.national_id"),
+    ],
+)
+def test_a_sandbox_takes_no_living_person(
+    house: House, give: Callable[[House, str], None], national_id: str, reason: str, place: str
+) -> None:
+    """A living person's number, of the child or of a guardian, and one that cannot be, are refused by place alone."""
+    house.tell(ordinary_kindergarten)
+    give(house, national_id)
+    assert _counts(house) == {"read": 1, "quarantined": 1}
+    (kept,) = house.rows(quarantine)
+    assert (kept.reason, kept.place) == (reason, place)
+    assert national_id not in str(kept)
+
+
+def test_a_guardians_mistyped_number_stops_nothing(house: House) -> None:
+    """Nothing rests on it, so that the child's log is taken in."""
+    house.tell(ordinary_kindergarten)
+    _of_guardian(house, "01815500000")
+    assert _counts(house) == {"read": 1, "new": 1}
+
+
+def test_production_takes_no_synthetic_person(house: House) -> None:
+    """A test person among the living is refused; a living child with living guardians is taken in."""
+    house.tenant = replace(house.tenant, synthetic_ids=False)
+    house.tell(ordinary_kindergarten)
+    assert _counts(house) == {"read": 1, "quarantined": 1}
+    assert [row.reason for row in house.rows(quarantine)] == ["national_id_wrong_environment"]
+    _of_person(house, LIVING)
+    for guardian in house.vigilo()["foresette"]:
+        guardian["fodselsnummer"] = LIVING
+    assert _counts(house) == {"read": 1, "new": 1}

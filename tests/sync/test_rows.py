@@ -1,0 +1,289 @@
+"""The rows behind the real local engine: an occurrence runs once, and what a dead worker left is taken up again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier, Event, Lock, Thread
+
+import pytest
+
+from hub.connectors.base import Accepted, Connector, Outgoing, Page
+from hub.engine.local import LocalEngine
+from hub.engine.occurrences import Every, Timing, plan
+from hub.engine.port import Task
+from hub.sandbox.municipality import MUNICIPALITY_ORGNR
+from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten, shared_level_2
+from hub.store.database import Database, open_database
+from hub.store.events import Action
+from hub.store.leases import RUNS, claim
+from hub.store.tables import DeliveryKind, DeliveryState, RunState, archived, deliveries, events, records, runs
+from hub.sync.deliver import LEASE
+from hub.sync.pull import RUN_LEASE
+from hub.sync.rows import SyncRows
+from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
+
+QUARTER = Timing(Every(timedelta(minutes=15)), catch_up="all")
+GOING_ON = Event()
+
+
+@pytest.fixture
+def rows(house: House, db: Database) -> SyncRows:
+    return _rows(house, db, "worker-1")
+
+
+@pytest.fixture
+def other_db(path: Path, db: Database) -> Iterator[Database]:
+    """A second process's way to the same database."""
+    del db  # first the one that the house has
+    other = open_database(f"sqlite:///{path}")
+    yield other
+    other.close()
+
+
+def _rows(house: House, db: Database, owner: str) -> SyncRows:
+    return SyncRows(db, {MUNICIPALITY_ORGNR: house.tenant}, owner)
+
+
+def _booked(house: House, rows: SyncRows, connection: str = VIGILO, **after: float) -> list[Task]:
+    """Book what fell due since the morning."""
+    since = rows.planned_until(connection) or MORNING
+    now = house.time.now() + timedelta(**after)
+    return list(rows.book(connection, plan(connection, QUARTER, since, now, busy=rows.busy(connection))))
+
+
+# --- occurrences -------------------------------------------------------------------------------------------------
+
+
+def test_an_occurrence_is_booked_once_by_two_processes(house: House, rows: SyncRows, other_db: Database) -> None:
+    """Only who made the row hears of it; the other has nothing to do."""
+    other = _rows(house, other_db, "worker-2")
+    due = plan(VIGILO, QUARTER, MORNING, MORNING + timedelta(minutes=45), busy=False)
+    made: list[Task] = []
+    together, lock = Barrier(2), Lock()
+
+    def book(one: SyncRows) -> None:
+        together.wait()
+        mine = list(one.book(VIGILO, due))
+        with lock:
+            made.extend(mine)
+
+    threads = [Thread(target=book, args=(one,)) for one in (rows, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len({task.row_id for task in made}) == 3
+    assert [row.planned_at for row in house.rows(runs)] == [each.planned_at for each in due.run]
+
+
+def test_two_engines_on_one_database_run_each_occurrence_once(house: House, db: Database, other_db: Database) -> None:
+    """Two processes with clock and workers: four runs of two connections, each listing read once for each run."""
+    house.tell(shared_level_2)
+    listed = _counted(house)
+    engines = [
+        LocalEngine(_rows(house, one, owner), {VIGILO: QUARTER, SAMSPILL: QUARTER}, clock=house.time.now, workers=2)
+        for one, owner in ((db, "process-1"), (other_db, "process-2"))
+    ]
+    house.time.after(minutes=30)
+    for engine in engines:
+        engine.start()
+    try:
+        _wait(lambda: [row.state for row in house.rows(runs)] == [RunState.DONE] * 4 or _sweep(engines))
+    finally:
+        for engine in engines:
+            engine.stop()
+    assert sorted(listed) == sorted([VIGILO, SAMSPILL] * 2)
+    assert [row.attempts for row in house.rows(runs)] == [1] * 4
+    assert len({row.occurrence for row in house.rows(runs)}) == 4
+    keys = [entry.idempotency_key for entry in house.world.received]
+    assert len(keys) == len(set(keys))
+    assert len(house.rows(records)) == 2
+
+
+def _counted(house: House) -> list[str]:
+    """Write down every listing that is read."""
+    listed: list[str] = []
+
+    def count(name: str) -> Callable[[Connector], Iterator[Page]]:
+        def pages(real: Connector) -> Iterator[Page]:
+            listed.append(name)
+            return real.pages()
+
+        return pages
+
+    for name, detour in house.detours.items():
+        detour.pages_by = count(name)
+    return listed
+
+
+def _sweep(engines: list[LocalEngine]) -> bool:
+    """Do now what each engine does every minute: a run that met another of its connection is taken up again."""
+    for engine in engines:
+        engine.sweep()
+    return False
+
+
+def _wait(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not ready():
+        assert time.monotonic() < deadline, "it takes too long"
+        time.sleep(0.1)
+
+
+def test_what_was_missed_is_written_down_with_its_reason(house: House, rows: SyncRows) -> None:
+    """Of three occurrences that passed unnoticed the latest runs, and the others stand as missed."""
+    latest = replace(QUARTER, catch_up="latest")
+    due = plan(VIGILO, latest, MORNING, MORNING + timedelta(minutes=45), busy=False)
+    assert len(list(rows.book(VIGILO, due))) == 1
+    found = sorted((row.planned_at, row.state, row.outcome) for row in house.rows(runs))
+    assert [(state, outcome) for _, state, outcome in found] == [
+        (RunState.MISSED, "superseded"),
+        (RunState.MISSED, "superseded"),
+        (RunState.QUEUED, None),
+    ]
+    assert list(rows.book(VIGILO, due)) == []
+    assert len(house.rows(runs)) == 3
+
+
+def test_the_newest_occurrence_is_remembered(house: House, rows: SyncRows) -> None:
+    """Run or missed, it is where the next look begins; what a person started does not count."""
+    assert rows.planned_until(VIGILO) is None
+    house.pull(VIGILO)
+    assert rows.planned_until(VIGILO) is None
+    _booked(house, rows, minutes=30)
+    assert rows.planned_until(VIGILO) == MORNING + timedelta(minutes=30)
+    assert rows.planned_until(SAMSPILL) is None
+
+
+def test_a_connection_is_busy_while_a_run_waits_or_runs(house: House, rows: SyncRows) -> None:
+    """Queued and running are busy, done is not, and another connection's runs do not count."""
+    (task,) = _booked(house, rows, minutes=15)
+    assert rows.busy(VIGILO)
+    assert not rows.busy(SAMSPILL)
+    busy: list[bool] = []
+
+    def look(real: Connector) -> Iterator[Page]:
+        busy.append(rows.busy(VIGILO))
+        return real.pages()
+
+    house.detours[VIGILO].pages_by = look
+    rows.work(task, GOING_ON)
+    assert busy == [True]
+    assert not rows.busy(VIGILO)
+
+
+# --- work --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_takes_its_logs_the_whole_way(house: House, rows: SyncRows) -> None:
+    """What a run pulls is routed, delivered and archived by the worker that ran it."""
+    house.tell(shared_level_2, kindergarten_goal_reached)
+    for connection in (SAMSPILL, VIGILO):
+        (task,) = _booked(house, rows, connection, minutes=15)
+        rows.work(task, GOING_ON)
+    assert {"vl-000001", "P-10001"} <= set(house.received())
+    assert len(house.rows(archived)) == 1
+    assert {row.state for row in house.rows(deliveries)} <= {DeliveryState.DONE, DeliveryState.SUPERSEDED}
+
+
+def test_the_same_run_twice_is_done_once(house: House, rows: SyncRows) -> None:
+    """A message that comes twice finds the row done."""
+    house.tell(ordinary_kindergarten)
+    listed = _counted(house)
+    (task,) = _booked(house, rows, minutes=15)
+    rows.work(task, GOING_ON)
+    rows.work(task, GOING_ON)
+    assert listed == [VIGILO]
+
+
+def test_a_worker_that_is_told_to_stop_sends_nothing_more(house: House, rows: SyncRows) -> None:
+    """The listing that was begun is stored; what it leads to waits in the rows for the next start."""
+    house.tell(shared_level_2)
+    house.pull(SAMSPILL)
+    stopping = Event()
+    stopping.set()
+    (task,) = _booked(house, rows, minutes=15)
+    rows.work(task, stopping)
+    assert len(house.rows(records)) == 2
+    assert house.received() == []
+    house.cycle.route()
+    due = list(rows.sweep(house.time.now()))
+    assert {each.kind for each in due} == {"delivery"}
+    for each in due:
+        rows.work(each, GOING_ON)
+    assert {row.state for row in house.rows(deliveries)} == {DeliveryState.DONE}
+
+
+def test_a_due_delivery_is_work_of_its_own(house: House, rows: SyncRows) -> None:
+    """The sweep names changes and packages alike, and each is handed to who delivers it."""
+    house.tell(kindergarten_goal_reached)
+    house.archive_folder.rmdir()
+    house.sync()
+    house.archive_folder.mkdir()
+    assert list(rows.sweep(house.time.now())) == []
+    house.time.after(minutes=15)
+    (task,) = rows.sweep(house.time.now())
+    rows.work(task, GOING_ON)
+    (row,) = house.rows(deliveries, kind=DeliveryKind.ARCHIVE)
+    assert (row.delivery_id, row.state) == (task.row_id, DeliveryState.DONE)
+
+
+def test_the_run_of_a_dead_worker_is_freed_and_done(house: House, rows: SyncRows) -> None:
+    """After its lease the run is queued again, an event says so, and the next worker does all of it."""
+    house.tell(ordinary_kindergarten)
+    (task,) = _booked(house, rows, minutes=15)
+    now = house.time.now()
+    with house.db.write() as tx:
+        assert claim(tx, RUNS, task.row_id, "dead", now, now + RUN_LEASE)
+    assert list(rows.sweep(now)) == []
+    house.time.at += RUN_LEASE
+    assert list(rows.sweep(house.time.now())) == [task]
+    assert [row.subject_id for row in house.rows(events, action=str(Action.RUN_FREED))] == [task.row_id]
+    rows.work(task, GOING_ON)
+    (run,) = house.rows(runs)
+    assert (run.state, run.attempts, run.counts["read"]) == (RunState.DONE, 2, 1)
+
+
+def test_a_freed_delivery_leaves_an_event_too(house: House, rows: SyncRows) -> None:
+    """That a sending was interrupted stands in the log of events."""
+    house.tell(shared_level_2)
+
+    def sleep(real: Connector, outgoing: Outgoing) -> Accepted:
+        house.detours[VIGILO].update_by = None
+        accepted = real.update(outgoing)
+        house.time.at += LEASE
+        rows.sweep(house.time.now())
+        return accepted
+
+    house.detours[VIGILO].update_by = sleep
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    house.cycle.route()
+    (row,) = house.rows(deliveries, connection=VIGILO)
+    rows.work(Task("delivery", row.delivery_id), GOING_ON)
+    (row,) = house.rows(deliveries, connection=VIGILO)
+    assert row.state is DeliveryState.UNKNOWN
+    freed = house.rows(events, action=str(Action.DELIVERY_FREED))
+    assert [event.subject_id for event in freed] == [row.delivery_id]
+
+
+def test_a_run_that_met_another_of_its_connection_waits_its_turn(house: House, rows: SyncRows) -> None:
+    """One at a time: the second stays queued, is due at the next sweep, and is done then."""
+    house.tell(ordinary_kindergarten)
+    first, second = _booked(house, rows, minutes=30)
+
+    def meanwhile(real: Connector) -> Iterator[Page]:
+        house.detours[VIGILO].pages_by = None
+        rows.work(second, GOING_ON)
+        assert list(rows.sweep(house.time.now())) == []
+        return real.pages()
+
+    house.detours[VIGILO].pages_by = meanwhile
+    rows.work(first, GOING_ON)
+    assert list(rows.sweep(house.time.now())) == [second]
+    rows.work(second, GOING_ON)
+    assert [row.state for row in house.rows(runs)] == [RunState.DONE] * 2
