@@ -200,7 +200,6 @@ def _archive(tenant: TenantSettings, keys: TenantKeys, clock: Clock) -> Archive 
     """Return the folder archive; it counts as the archive only where the tenant says so."""
     if tenant.archive is None or not tenant.folder_is_archive:
         return None
-    tenant.archive.folder.mkdir(parents=True, exist_ok=True)
     encrypt = None if tenant.archive.plain else Encrypt(keys.archive_key())
     number = tenant.organisation_number
     target = FolderArchive(tenant.archive.folder, number, encrypt=encrypt, clock=clock.now)

@@ -12,7 +12,7 @@ ConnectorError
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
@@ -62,18 +62,38 @@ class OutcomeUnknown(ConnectorError):
 
 @dataclass(frozen=True)
 class SourceRecord:
-    """One relay log as a system delivered it: the system's own id and version, and the decoded record."""
+    """One relay log as a system delivered it: the system's own id and version, and the decoded record.
+
+    `original` is the file it came in, where writing it back must keep the file's looks.
+    """
 
     id: str
     version: str
-    tree: Tree
+    tree: Tree = field(repr=False)
+    original: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Something that was delivered and is no record: the bytes, a code, the place and what to do, without values.
+
+    `id` is made from the content, so that the same again is the same.
+    """
+
+    id: str
+    data: bytes = field(repr=False)
+    code: str
+    place: str
+    remedy: str
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some records of a listing, in the system's order."""
+    """Some records of a listing, in the system's order. `token` is the connector's own, for `settle`."""
 
     records: tuple[SourceRecord, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,7 @@ class Outgoing:
     """A change to a record: as the system last delivered it, as it shall be, and the key of all attempts."""
 
     before: SourceRecord
-    after: Tree
+    after: Tree = field(repr=False)
     key: str
 
 
@@ -94,13 +114,20 @@ class Accepted:
 
 
 class Connector(Protocol):
-    """One configured system."""
+    """One configured system. `lists_all` tells that its pages together are everything it has."""
+
+    @property
+    def lists_all(self) -> bool:
+        """Tell whether what the pages lack is gone from the system."""
 
     def check(self) -> None:
         """Reach the system with the configured secrets, reading nothing. Raises ConnectorError."""
 
     def pages(self) -> Iterator[Page]:
         """Yield the complete listing of relay logs. Raises ConnectorError; what was yielded before stands."""
+
+    def settle(self, page: Page, refused: Mapping[str, str]) -> None:
+        """Take note that a page is stored; `refused` gives the reason of each record that was not taken in."""
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one record. Raises ConnectorError; Refused when it is not there."""

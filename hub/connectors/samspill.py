@@ -56,6 +56,8 @@ class Settings(BaseModel):
 class Samspill:
     """One municipality's plans in Samspill."""
 
+    lists_all = True
+
     def __init__(self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> None:
         secret = settings.client_secret.get_secret_value()
         extra = {"tenant_id": settings.tenant_id}
@@ -91,6 +93,9 @@ class Samspill:
             yield Page(records)
             if not items:
                 return
+
+    def settle(self, page: Page, refused: Mapping[str, str]) -> None:
+        """Nothing to note: the listing is read whole every time."""
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one plan."""

@@ -79,6 +79,8 @@ class Settings(BaseModel):
 class Vigilo:
     """One organisation's relay logs in Vigilo."""
 
+    lists_all = True
+
     def __init__(self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> None:
         secret = settings.client_secret.get_secret_value()
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope)
@@ -101,6 +103,9 @@ class Vigilo:
         schools = {_text(item, "id"): item for page in self._items("schools") for item in page}
         for page in self._items("relay-logs"):
             yield Page(tuple(_record(item, persons, schools) for item in page))
+
+    def settle(self, page: Page, refused: Mapping[str, str]) -> None:
+        """Nothing to note: the listing is read whole every time."""
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one relay log with its person and school."""

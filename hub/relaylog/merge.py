@@ -440,6 +440,31 @@ def strictest(place: Place) -> Strictest | None:
     return STRICT.get((place.collection, place.field))
 
 
+def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
+    """Return the agreed log with the protective facts of a merged one: a source that drops them loosens nothing.
+
+    What protects the child is kept by itself; a guardian who is barred or protected, and a consent that has ended,
+    are kept whole. None where there is nothing to remember and nothing agreed.
+    """
+    places = flatten(log)
+    held = {place: places[place] for place in (VIOLENCE, PROTECTION) if places[place] in PROTECTIVE}
+    for place, value in places.items():
+        if place.field in ("barred", "address_protection", "status") and place.collection and value in PROTECTIVE:
+            held |= {each: places[each] for each in places if each[:2] == place[:2]}
+    if not held:
+        return agreed
+    before = flatten(agreed) if agreed else {}
+    known = {place[:2] for place in before}
+    news = {place: value for place, value in held.items() if strictest(place) or place[:2] not in known}
+    return unflatten({**before, **news})
+
+
+VIOLENCE = Place("", "", "violence")
+PROTECTION = Place("", "", "subject.address_protection")
+PROTECTIVE = frozenset({True, *PROTECTION_ORDER[1:], *ENDED_CONSENT})
+"""Values that protect somebody, or end an opening."""
+
+
 # --- logs as places ----------------------------------------------------------------------------------------------
 
 

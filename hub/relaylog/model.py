@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
@@ -69,7 +69,14 @@ def _in_list_order(codes: tuple[C, ...]) -> tuple[C, ...]:
     return tuple(code for code in type(codes[0]) if code in codes) if codes else ()
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("an instant outside the calendar") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Contact = Carries(Part.CONTACT)
 Unit = NamesUnit()
 Free = FreeText()
@@ -400,7 +407,7 @@ class Closure(Frozen):
     reason: Annotated[c.ClosureReason, Label("Årsak", "Årsak", "Reason")] = c.ClosureReason.UNKNOWN
     text: Annotated[str, Label("Begrunnelse", "Grunngjeving", "Explanation"), Free] = ""
     decided_by: Annotated[c.ClosedBy, Label("Besluttet av", "Avgjort av", "Decided by")] = c.ClosedBy.UNKNOWN
-    continues_as: Annotated[str, Label("Videre til", "Vidare til", "Continues as")] = ""
+    continues_as: Annotated[str, Label("Videre til", "Vidare til", "Continues as"), Free] = ""
 
 
 class RelayLog(Frozen):

@@ -145,9 +145,7 @@ class _Restriction:
         return value.model_copy(update=changes) if changes else value
 
     def _actor(self, actor: Actor | None) -> Actor | None:
-        if actor is None or actor.service in self._hidden or actor.service not in self._told:
-            return None
-        return self._value(actor, free=True)
+        return self._value(actor, free=True) if actor is not None and actor.service in self._told else None
 
     def _holder(self) -> Actor | None:
         """The holder is of the frame, also where a template does not say of which service."""

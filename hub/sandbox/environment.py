@@ -12,11 +12,15 @@ from hub.store.sealing import new_key_file
 
 
 def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
-    """Return the variables for a sandbox whose state, and the hub's, lies in a folder. Makes the municipality's key."""
+    """Return the variables for a sandbox whose state, and the hub's, lies in a folder.
+
+    Makes the municipality's key and archive folder.
+    """
     key_file = folder / "keys" / f"{MUNICIPALITY_ORGNR}.json"
     if not key_file.exists():
         key_file.parent.mkdir(parents=True, exist_ok=True)
         new_key_file(key_file)
+    (folder / "arkiv").mkdir(exist_ok=True)
     vigilo, samspill = sandbox.urls["vigilo"], sandbox.urls["samspill"]
     return {
         "STAFETTHUB_DATA": str(folder),

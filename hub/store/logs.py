@@ -29,6 +29,8 @@ Tree = dict[str, Any]
 class Side:
     """What one system holds of a log. `record` is as last delivered, `seen` the same in the hub's ids.
 
+    `original` is the file that the record came in, where it came in one.
+
     `base` and `sent` are what it held at the last exchange and what the hub meant by it; None before the first.
     """
 
@@ -42,6 +44,7 @@ class Side:
     seen: RelayLog
     base: RelayLog | None = None
     sent: RelayLog | None = None
+    original: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,7 @@ class LogStore:
             "sealed_record": stored.sealer.seal(f"records.sealed_record{at}", json.dumps(side.record).encode()),
             "sealed_base": stored.sealer.seal(f"records.sealed_base{at}", json.dumps(exchanged).encode()),
             "sealed_seen": stored.sealer.seal(f"records.sealed_seen{at}", json.dumps(_dump(side.seen)).encode()),
+            "sealed_original": side.original and stored.sealer.seal(f"records.sealed_original{at}", side.original),
             "first_seen_at": now,
             "last_seen_at": now,
             "missing_since": None,
@@ -335,6 +339,7 @@ def _side(row: Row[Any], sealer: Sealer) -> Side:
         seen=RelayLog.model_validate_json(sealer.open(f"records.sealed_seen{at}", row.sealed_seen)),
         base=_log(exchanged["base"]),
         sent=_log(exchanged["sent"]),
+        original=row.sealed_original and sealer.open(f"records.sealed_original{at}", row.sealed_original),
     )
 
 

@@ -257,6 +257,7 @@ class RecordColumns(TypedColumns):
     mapping: Named[str | None] = _word(120, "Id of the mapping that read it")
     mapping_version: Named[int | None] = Column(Integer, comment="Version of that mapping")
     sealed_record: Named[bytes | None] = _sealed("the record, last exchanged")
+    sealed_original: Named[bytes | None] = _sealed("the file that the record came in, where it came in one")
     sealed_base: Named[bytes | None] = _sealed("what it held at the last exchange, and what the hub meant by it")
     sealed_seen: Named[bytes | None] = _sealed("what it holds now, in the hub's ids")
     first_seen_at: Named[datetime] = _at("When the record was first pulled")

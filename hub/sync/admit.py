@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection as Transaction
 
-from hub.connectors.base import SourceRecord
+from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
-from hub.relaylog.merge import Merged, System, merge
+from hub.relaylog.merge import Merged, System, merge, remembered
 from hub.relaylog.model import RelayLog, Source, Template
 from hub.relaylog.nationalid import InvalidNationalId, parse
 from hub.store.inbox import NewConflict, NewProposal, Refusal
@@ -50,9 +50,11 @@ class Admitter:
         self._tenant = tenant
         self._connection = connection
         self._run_id = run_id
+        self.refused: dict[str, str] = {}
 
     def page(self, tx: Transaction, records: tuple[SourceRecord, ...], now: datetime) -> dict[Admission, int]:
-        """Take a page in and return what became of its records."""
+        """Take a page in and return what became of its records; `refused` then says why some were not."""
+        self.refused = {}
         known = self._tenant.logs.known_records(tx, self._connection.id)
         suspect = self._tenant.inbox.quarantined(tx, self._connection.id)
         counts = dict.fromkeys(Admission, 0)
@@ -65,6 +67,11 @@ class Admitter:
         if again:
             self._tenant.logs.seen_again(tx, self._connection.id, again, self._run_id, now)
         return counts
+
+    def unreadable(self, tx: Transaction, found: Unreadable, now: datetime) -> None:
+        """Keep something that is no record in quarantine."""
+        why = Refusal(f"payload_{found.code}", found.place or "/", found.remedy)
+        self._tenant.inbox.put_in_quarantine(tx, self._connection.id, found.id, found.id, found.data, why, now)
 
     def _record(
         self, tx: Transaction, record: SourceRecord, known: dict[str, KnownRecord], suspect: str | None, now: datetime
@@ -119,6 +126,7 @@ class Admitter:
     def _refuse(self, tx: Transaction, record: SourceRecord, change_hash: str, why: Refusal, now: datetime) -> None:
         body = json.dumps(record.tree).encode()
         foreign_id = record.id or f"unnamed-{change_hash[:16]}"
+        self.refused[foreign_id] = f"{why.reason}: {why.place} ({why.rule})"
         self._tenant.inbox.put_in_quarantine(tx, self._connection.id, foreign_id, change_hash, body, why, now)
 
     def _take_in(
@@ -197,6 +205,7 @@ def take_in(
         mapping=connection.mapping.id,
         mapping_version=connection.mapping.version,
         record=record.tree,
+        original=record.original,
         seen=identified.log,
         base=before.base if before else None,
         sent=before.sent if before else None,
@@ -230,7 +239,8 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
 def remerge(tenant: Tenant, tx: Transaction, stored: StoredLog, now: datetime) -> StoredLog:
     """Merge a log again, store it, and keep its conflicts, proposals and special holds as they now stand."""
     merged = merged_of(tenant, stored)
-    stored = tenant.logs.save(tx, replace(stored, log=merged.log), now)
+    agreed = remembered(stored.agreed, merged.log)
+    stored = tenant.logs.save(tx, replace(stored, log=merged.log, agreed=agreed), now)
     tenant.inbox.set_conflicts(tx, stored.log_id, stored.sealer, conflicts_of(merged), now)
     for gone in merged.deletions:
         proposal = NewProposal(ProposalKind.DELETION, collection=gone.collection, element_id=gone.element)

@@ -115,7 +115,7 @@ class Deliverer:
         return Outcome.SUPERSEDED
 
     def _send(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
-        before = SourceRecord(attempt.side.foreign_id, attempt.side.foreign_version, attempt.side.record)
+        before = _as_delivered(attempt.side)
         try:
             accepted = connection.connector.update(Outgoing(before, attempt.planned.after, attempt.row.idempotency_key))
         except (OutcomeUnknown, BadAnswer) as error:  # from no answer nothing may be concluded, refusal least of all
@@ -253,3 +253,7 @@ def _over(log: RelayLog, view: RelayLog) -> RelayLog:
         ids = {element.id for element in sent}
         lists[name] = (*sent, *(element for element in getattr(log, name) if element.id not in ids))
     return log.model_copy(update=lists)
+
+
+def _as_delivered(side: Side) -> SourceRecord:
+    return SourceRecord(side.foreign_id, side.foreign_version, side.record, side.original)

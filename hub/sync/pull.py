@@ -45,8 +45,12 @@ def pull(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
                 lease = renew(tx, lease, tenant.now() + RUN_LEASE)
                 for admission, count in admitter.page(tx, page.records, tenant.now()).items():
                     result.counts[admission] += count
-                result.counts["read"] += len(page.records)
+                for found in page.unreadable:
+                    admitter.unreadable(tx, found, tenant.now())
+                result.counts[Admission.QUARANTINED] += len(page.unreadable)
+                result.counts["read"] += len(page.records) + len(page.unreadable)
                 tenant.work.add_counts(tx, lease.row_id, result.counts)
+            connection.connector.settle(page, admitter.refused)
     except ConnectorError as error:
         result.state = RunState.HELD if isinstance(error, BadAnswer | Misconfigured) else RunState.FAILED
         result.error, result.remedy = error.code, str(error)
@@ -59,7 +63,7 @@ def _end(tenant: Tenant, connection: Connection, lease: Lease, result: PullResul
     with tenant.db.write() as tx:
         guard(tx, lease)
         values: dict[str, object] = {}
-        if not result.error:
+        if not result.error and connection.connector.lists_all:
             _look_for_missing(tenant, tx, connection, lease.row_id, result, now)
         if not result.error:
             result.state = RunState.DONE

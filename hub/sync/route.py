@@ -47,7 +47,7 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str
     readers = connection.readers_of(side.seen)
     stopped = stops(merged.log, readers, day, rules)
     opened_view = view(merged.log, readers, day, rules, connection.services)
-    shown = _without_open_questions(opened_view, merged)
+    shown = _without_open_questions(opened_view, merged, side.seen)
     cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen)
     own = in_own_keys(shown, keys)
     after = connection.mapping.write(side.record, own, clear=in_keys(cleared, keys))
@@ -63,8 +63,8 @@ def in_keys(cleared: Iterable[Place], keys: dict[Key, str]) -> Clear:
     )
 
 
-def _without_open_questions(shown: RelayLog, merged: Merged) -> RelayLog:
-    """Leave out what is in conflict, and what is proposed as deleted: neither is written anywhere."""
+def _without_open_questions(shown: RelayLog, merged: Merged, seen: RelayLog) -> RelayLog:
+    """Leave what is in conflict as the system has it, and leave out what is proposed as deleted."""
     frozen = {conflict.place for conflict in merged.conflicts}
     gone = {(deletion.collection, deletion.element) for deletion in merged.deletions}
     if not frozen and not gone:
@@ -74,6 +74,7 @@ def _without_open_questions(shown: RelayLog, merged: Merged) -> RelayLog:
         for place, value in flatten(shown).items()
         if place not in frozen and (place.collection, place.element) not in gone
     }
+    kept |= {place: value for place, value in flatten(seen).items() if place in frozen}
     return unflatten(kept).model_copy(update={"id": shown.id, "source": shown.source, "template": shown.template})
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from hub.relaylog.codes import AddressProtection, ConsentStatus, LogStatus, Residence, Service, SignerRole
+from hub.relaylog.codes import AddressProtection, ConsentStatus, LogStatus, Part, Residence, Service, SignerRole
 from hub.relaylog.consent import Missing, opened
-from hub.relaylog.gates import PROTECTED, Decider, special_stops, stops
-from hub.relaylog.model import Consent, Guardian, Relative, RelayLog, Signer, Subject
+from hub.relaylog.gates import PROTECTED, Decider, parts_open_to, special_stops, stops
+from hub.relaylog.model import Actor, Consent, Guardian, Relative, RelayLog, Signer, Subject
 from tests.relaylog.strategies import DAY, RULES, logs, reader_sets, sendable
 
 MOTHER = Guardian(
@@ -99,6 +99,15 @@ def test_a_system_without_readers_gets_nothing() -> None:
     """Where nobody has said who reads, nothing goes."""
     (stop,) = stops(FREE, (), DAY, RULES)
     assert (stop.reason, stop.decider) == ("no_consent", Decider.OPERATOR)
+
+
+@pytest.mark.parametrize(("holder", "opens"), [(Service.PPT, True), (Service.SCHOOL, False)])
+def test_contact_opens_to_the_holders_service(holder: Service, opens: bool) -> None:
+    """Who holds the baton may reach everybody; another reader may not, and a family that holds it reads no more."""
+    held = FREE.model_copy(update={"holder": Actor(service=holder)})
+    assert (Part.CONTACT in parts_open_to(held, Service.PPT, DAY, RULES)) is opens
+    by_family = FREE.model_copy(update={"holder": Actor(service=Service.FAMILY)})
+    assert parts_open_to(by_family, Service.FAMILY, DAY, RULES) == {Part.EDUCATION}
 
 
 @settings(deadline=None, max_examples=100)

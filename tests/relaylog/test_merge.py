@@ -38,6 +38,7 @@ from hub.relaylog.merge import (
     empty,
     flatten,
     merge,
+    remembered,
     strictest,
     unflatten,
 )
@@ -674,6 +675,13 @@ def test_a_settlement_survives_being_sent() -> None:
     assert (again.log.notes[0].text, again.conflicts) == ("vårt", ())
 
 
+def test_a_settlement_typed_in_by_hand_is_no_third_word() -> None:
+    """Who writes the decided value into one system beforehand does not open the question again."""
+    sides = [_side("a", _notes(text="vårt")), _side("b", _notes(text="ditt"))]
+    merged = merge(START, sides, {NOTE: Settlement("vårt", ("mitt", "ditt"))})
+    assert (merged.log.notes[0].text, merged.conflicts) == ("vårt", ())
+
+
 # --- acknowledging ---------------------------------------------------------------------------------------------------
 
 
@@ -795,3 +803,59 @@ def test_a_receipt_agrees_on_what_was_delivered() -> None:
     again = merge(agreed, after)
     assert flatten(agreed)[NOTE] == "1"
     assert (again.log.notes[0].text, again.conflicts) == ("2", ())
+
+
+def test_a_second_edit_by_the_receiver_is_not_lost() -> None:
+    """A receiver that changes once more what it had just said has changed it, though its first word is agreed."""
+    sides = [_side("a", _notes(author="ny")), _side("b", _notes(text="1"))]
+    merged = merge(START, sides)
+    held = {side.connection: side.seen for side in sides}
+    now = _notes(author="ny", text="2")
+    agreed, after = acknowledge(START, merged, sides, Exchange("b", merged.log, now, held=held))
+    again = merge(agreed, after)
+    assert (again.log.notes[0].text, again.conflicts) == ("2", ())
+
+
+def test_a_coarse_field_that_the_receiver_changed_meanwhile_is_its_own_edit() -> None:
+    """Where nothing was written, another value than the template's rounding is an edit."""
+    agreed = START.model_copy(update={"level": BtiLevel.SEVERAL_SERVICES})
+    coarse = START.model_copy(update={"level": BtiLevel.TWO_SERVICES})
+    sides = [_side("a", _with(agreed, AUTHOR, "ny"), agreed), _side("b", coarse, coarse, agreed)]
+    merged = merge(agreed, sides)
+    held = {side.connection: side.seen for side in sides}
+    now = _notes(author="ny").model_copy(update={"level": BtiLevel.ONE_SERVICE})
+    after_agreed, after = acknowledge(agreed, merged, sides, Exchange("b", merged.log, now, held=held))
+    assert merge(after_agreed, after).log.level is BtiLevel.ONE_SERVICE
+
+
+def test_a_late_receipt_does_not_make_others_dispute() -> None:
+    """Systems that have exchanged something newer since keep that as what they know."""
+    old, new = _notes(text="1"), _notes(text="2")
+    sides = [_side("a", old, old), _side("b", START)]
+    merged = merge(old, sides)
+    held = {side.connection: side.seen for side in sides}
+    meanwhile = [_side("a", new, new), sides[1], _side("c", _notes(text="3"), new)]
+    agreed, after = acknowledge(new, merged, meanwhile, Exchange("b", merged.log, old, held=held))
+    again = merge(agreed, after)
+    assert (again.log.notes[0].text, again.conflicts) == ("3", ())
+
+
+def test_a_source_that_drops_its_protections_loosens_nothing() -> None:
+    """What protected somebody once is remembered, also when its only source takes it back before any exchange."""
+    guardian = Guardian(id="g", name="Mor", barred=True)
+    ended = Consent(id="c", recipient=Service.SCHOOL, status=ConsentStatus.WITHDRAWN)
+    subject = Subject(address_protection=AddressProtection.CONFIDENTIAL)
+    strict = RelayLog(violence=True, subject=subject, guardians=(guardian,), consents=(ended,))
+    first = merge(None, [System("a", frozenset(), strict)])
+    kept = remembered(None, first.log)
+    loose = RelayLog(
+        subject=Subject(address_protection=AddressProtection.NONE),
+        guardians=(guardian.model_copy(update={"barred": False}),),
+        consents=(ended.model_copy(update={"status": ConsentStatus.GIVEN}),),
+    )
+    log = merge(kept, [System("a", frozenset(), loose)]).log
+    assert log.violence
+    assert log.subject.address_protection is AddressProtection.CONFIDENTIAL
+    assert log.guardians[0].barred
+    assert log.consents[0].status is ConsentStatus.WITHDRAWN
+    assert remembered(None, RelayLog()) is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,8 +27,6 @@ def the_time() -> Time:
 def the_sandbox(the_time: Time) -> Iterator[Sandbox]:
     """Both systems, running for the whole session."""
     with Sandbox(World(seed=1, today=TODAY.isoformat()), bytes(32), the_time.now) as running:
-        for server in running._running:
-            server._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield running
 
 

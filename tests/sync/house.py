@@ -44,7 +44,7 @@ from hub.sandbox.municipality import (
 )
 from hub.sandbox.samspill import TOKEN_PATH as CONNECT_PATH
 from hub.sandbox.server import Sandbox
-from hub.sandbox.stories import Story
+from hub.sandbox.stories import ALL_STORIES, Story
 from hub.sandbox.vigilo import TOKEN_PATH
 from hub.sandbox.vigilo_shape import instant
 from hub.sandbox.world import World, _enter, _open_units
@@ -172,6 +172,15 @@ class Detour:
     fetch_by: Callable[[Connector, str], SourceRecord] | None = None
     pages_by: Callable[[Connector], Iterator[Page]] | None = None
     sent: list[Outgoing] = field(default_factory=list)
+
+    @property
+    def lists_all(self) -> bool:
+        """Tell what the real one says."""
+        return self.real.lists_all
+
+    def settle(self, page: Page, refused: Mapping[str, str]) -> None:
+        """Settle."""
+        self.real.settle(page, refused)
 
     def check(self) -> None:
         """Reach the system."""
@@ -309,6 +318,17 @@ class House:
     def received(self, system: str = "") -> list[str]:
         """Name the records that systems took changes to, in order."""
         return [entry.record_id for entry in self.world.received if not system or entry.system == system]
+
+    def tell_all(self) -> None:
+        """Enter every story, and do one cycle; what that leads to is the same for every test."""
+
+        def prepare() -> None:
+            self.tell(*ALL_STORIES)
+            self.sync()
+
+        self.once("all-stories", prepare)
+        self.world.received.clear()
+        self.time.after(hours=1)
 
     def fault(self, system: str, **fault: Any) -> None:
         """Switch on a fault on a system's list."""

@@ -622,6 +622,12 @@ def _records() -> None:
         sa.Column("mapping_version", sa.Integer(), nullable=True, comment="Version of that mapping"),
         sa.Column("sealed_record", sa.LargeBinary(), nullable=True, comment="Sealed: the record, last exchanged"),
         sa.Column(
+            "sealed_original",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Sealed: the file that the record came in, where it came in one",
+        ),
+        sa.Column(
             "sealed_base",
             sa.LargeBinary(),
             nullable=True,
