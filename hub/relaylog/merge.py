@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from hub.relaylog.codes import AddressProtection, ClosedBy, ConsentStatus, LogStatus, Part, Service
@@ -471,19 +471,24 @@ PROTECTIVE = frozenset({True, *PROTECTION_ORDER[1:], *ENDED_CONSENT})
 def flatten(log: RelayLog) -> Flat:
     """Return a log as its places and their values."""
     flat: Flat = {}
-    for name in _log_fields():
-        value = getattr(log, name)
-        if name in NESTED_PLACES:
-            for inner in type(value).model_fields:
-                flat[Place("", "", f"{name}.{inner}")] = getattr(value, inner)
-        else:
+    for name, value in log.__dict__.items():
+        if name in COLLECTIONS:
+            for position, element in enumerate(value):
+                held = element.__dict__
+                places = _element_places(name, held["id"])
+                flat.update(zip(places, (position, *(held[place.field] for place in places[1:])), strict=True))
+        elif name in NESTED_PLACES:
+            flat.update((Place("", "", f"{name}.{inner}"), inside) for inner, inside in value.__dict__.items())
+        elif name not in OWN_OF_SYSTEM:
             flat[Place("", "", name)] = value
-    for collection, model in COLLECTIONS.items():
-        for position, element in enumerate(getattr(log, collection)):
-            flat[Place(collection, element.id, "")] = position
-            for name in _element_fields(model):
-                flat[Place(collection, element.id, name)] = getattr(element, name)
     return flat
+
+
+@lru_cache(maxsize=50_000)
+def _element_places(collection: str, element: str) -> tuple[Place, ...]:
+    """Return an element's own place and those of its fields: logs are compared often, and these are always the same."""
+    fields = (name for name in COLLECTIONS[collection].model_fields if name != "id")
+    return (Place(collection, element, ""), *(Place(collection, element, name) for name in fields))
 
 
 def unflatten(flat: Flat) -> RelayLog:
@@ -529,16 +534,6 @@ def _when(values: Mapping[str, Any]) -> date:
         if isinstance(value, date):
             return value.date() if isinstance(value, datetime) else value
     return date.min
-
-
-@cache
-def _log_fields() -> tuple[str, ...]:
-    return tuple(name for name in RelayLog.model_fields if name not in COLLECTIONS and name not in OWN_OF_SYSTEM)
-
-
-@cache
-def _element_fields(model: type[Element]) -> tuple[str, ...]:
-    return tuple(name for name in model.model_fields if name != "id")
 
 
 # --- values ------------------------------------------------------------------------------------------------------

@@ -135,16 +135,17 @@ class Router:
         rules = self._tenant.rules(day)
         special = [_hold(stop) for stop in special_stops(stored.log)]
         self._tenant.inbox.set_holds(tx, stored.log_id, None, special, now)
-        made = 0
+        made, merged = 0, merged_of(self._tenant, stored)
         for connection in self._tenant.connections.values():
             side = stored.side(connection.id)
             if side is None:
                 self._ask_for_record(tx, stored, connection, rules, day, now)
             elif connection.deliver:
-                merged = merged_of(self._tenant, stored)
                 keys = self._tenant.logs.element_keys(tx, connection.id, stored.log_id)
                 planned = plan(connection, side, merged, keys, day, rules)
-                stored, sent = self._settle(tx, stored, connection, side, merged, planned, now)
+                settled, sent = self._settle(tx, stored, connection, side, merged, planned, now)
+                if settled is not stored:
+                    stored, merged = settled, merged_of(self._tenant, settled)
                 made += sent
         if not self._in_flight(tx, stored):
             self._tenant.logs.routed(tx, stored)
