@@ -10,24 +10,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from uuid import uuid4
 
 from pydantic import BaseModel
 
-from hub.connectors import samspill, vigilo
+from hub.connectors import files, samspill, vigilo
 from hub.connectors.archive.encryption import Encrypt
 from hub.connectors.archive.folder import FolderArchive
-from hub.connectors.base import Connector, ConnectorError, Spec, Unavailable
+from hub.connectors.base import Connector, ConnectorError, Spec, Tree, Unavailable
 from hub.connectors.http import Clock, Http, Limits
 from hub.documents.arkivmelding import ArchiveSettings
-from hub.mappings import load_shipped
+from hub.mappings import load_shipped, mappings_of, shipped
+from hub.mappings.language import Mapping as TemplateMapping
+from hub.mappings.language import MappingError
+from hub.operate.mappings.versions import active_mappings
 from hub.operate.settings import ConnectionSettings, HubSettings, TenantSettings, load_settings
+from hub.payloads.registry import payload
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
 from hub.relaylog.sharing import Sharing
-from hub.sandbox.proof import check_proof
+from hub.sandbox.proof import PROOF_FILE, check_proof
 from hub.store.database import Database, open_database
 from hub.store.inbox import Inbox
 from hub.store.logs import LogStore
@@ -42,21 +47,46 @@ class System:
 
     spec: Spec
     settings: type[BaseModel]
-    make: Callable[[BaseModel, Limits, Clock, Mapping[str, str]], Connector]
+    make: Callable[[BaseModel, Surroundings], Connector]
 
 
-def _vigilo(settings: BaseModel, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> Connector:
-    return vigilo.Vigilo(vigilo.Settings.model_validate(settings), limits, clock, profile)
+@dataclass(frozen=True)
+class Surroundings:
+    """What a connector is made with besides its own settings."""
+
+    limits: Limits
+    clock: Clock
+    profile: Mapping[str, str]
+    mapping: TemplateMapping
 
 
-def _samspill(settings: BaseModel, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> Connector:
-    return samspill.Samspill(samspill.Settings.model_validate(settings), limits, clock, profile)
+def _vigilo(settings: BaseModel, around: Surroundings) -> Connector:
+    return vigilo.Vigilo(vigilo.Settings.model_validate(settings), around.limits, around.clock, around.profile)
+
+
+def _samspill(settings: BaseModel, around: Surroundings) -> Connector:
+    return samspill.Samspill(samspill.Settings.model_validate(settings), around.limits, around.clock, around.profile)
+
+
+def _folder(settings: BaseModel, around: Surroundings) -> Connector:
+    mapping = around.mapping
+    template = files.Template(payload(mapping.payload, mapping.payload_options), partial(_named, mapping))
+    return files.Folder(files.Settings.model_validate(settings), template, around.clock)
+
+
+def _named(mapping: TemplateMapping, tree: Tree) -> str:
+    """Return a record's own id; "" where the mapping cannot read it, which the record will be refused for."""
+    try:
+        return mapping.read(tree).source.id
+    except MappingError:
+        return ""
 
 
 SYSTEMS: Mapping[str, System] = MappingProxyType(
     {
         "vigilo": System(vigilo.SPEC, vigilo.Settings, _vigilo),
         "samspill": System(samspill.SPEC, samspill.Settings, _samspill),
+        "folder": System(files.SPEC, files.Settings, _folder),
     }
 )
 RULES: Mapping[str, type[BaseModel]] = MappingProxyType(
@@ -66,6 +96,10 @@ RULES: Mapping[str, type[BaseModel]] = MappingProxyType(
 
 class NotConfirmed(Exception):
     """A connection rests on assumptions that nobody has confirmed, and the other end has not proved to be a sandbox."""
+
+
+class UnknownMapping(Exception):
+    """A connection names a mapping that is neither shipped, nor in the municipality's folder, nor frozen."""
 
 
 class UnknownProfileSetting(Exception):
@@ -123,8 +157,7 @@ def check_assumptions(connections: Iterable[ConnectionSettings], clock: Clock, s
         spec = SYSTEMS[connection.system].spec
         if not spec.assumed or connection.confirmed:
             continue
-        base_url = str(getattr(connection.own, "base_url", ""))
-        if sandbox_key is None or not _is_sandbox(connection.id, base_url, clock, sandbox_key):
+        if sandbox_key is None or not _is_sandbox(connection, clock, sandbox_key):
             raise NotConfirmed(
                 f"{connection.id}: {spec.origins()['assumed']} settings of the profile '{spec.system}' are assumed. "
                 "Run against a sandbox that `hub sandbox` started, or write who confirmed them with the vendor: "
@@ -132,7 +165,22 @@ def check_assumptions(connections: Iterable[ConnectionSettings], clock: Clock, s
             )
 
 
-def _is_sandbox(connection: str, base_url: str, clock: Clock, key: bytes) -> bool:
+def _is_sandbox(connection: ConnectionSettings, clock: Clock, key: bytes) -> bool:
+    if isinstance(connection.own, files.Settings):
+        return _is_sandbox_folder(connection.own.folder, key)
+    return _is_sandbox_server(connection.id, str(getattr(connection.own, "base_url", "")), clock, key)
+
+
+def _is_sandbox_folder(folder: Path, key: bytes) -> bool:
+    """A sandbox's folder holds the proof for its own path."""
+    try:
+        token = (folder / PROOF_FILE).read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return check_proof(key, str(folder), token)
+
+
+def _is_sandbox_server(connection: str, base_url: str, clock: Clock, key: bytes) -> bool:
     http = Http(_root(base_url), None, Limits(attempts=1), clock)
     try:
         token = http.get("/_sandbox/token").json().get("token")
@@ -153,6 +201,8 @@ def _root(url: str) -> str:
 
 def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: Clock) -> Tenant:
     keys = read_key_file(tenant.key_file, tenant.organisation_number)
+    own = mappings_of(tenant.mappings, clock.now().date()) if tenant.mappings else {}
+    known = {**own, **active_mappings(db, tenant.organisation_number)}
 
     def new_id() -> str:
         return str(uuid4())
@@ -164,7 +214,7 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
         organisation_number=tenant.organisation_number,
         name=tenant.name,
         synthetic_ids=settings.environment != "production",
-        connections={connection.id: _connection(connection, clock) for connection in tenant.connections},
+        connections={connection.id: _connection(connection, clock, known) for connection in tenant.connections},
         rules=rules,
         archive=_archive(tenant, keys, clock),
         db=db,
@@ -176,7 +226,7 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
     )
 
 
-def _connection(settings: ConnectionSettings, clock: Clock) -> Connection:
+def _connection(settings: ConnectionSettings, clock: Clock, known: Mapping[str, TemplateMapping]) -> Connection:
     timeouts, system = settings.timeouts, SYSTEMS[settings.system]
     paths = {name for name in system.spec.profile if name.endswith("_path")}
     if unknown := sorted(set(settings.profile) - paths):
@@ -184,12 +234,15 @@ def _connection(settings: ConnectionSettings, clock: Clock) -> Connection:
             f"{settings.id}: profile has no path '{unknown[0]}'. It has {', '.join(sorted(paths))}"
         )
     limits = Limits(connect=timeouts.connect, read=timeouts.read, total=timeouts.total)
+    if settings.mapping not in known and settings.mapping not in shipped():
+        raise UnknownMapping(f"{settings.id}: no mapping '{settings.mapping}'. Known: {', '.join(shipped())}")
+    mapping = known.get(settings.mapping) or load_shipped(settings.mapping)
     return Connection(
         id=settings.id,
         services=settings.services,
         readers=settings.readers,
-        mapping=load_shipped(settings.mapping),
-        connector=system.make(settings.own, limits, clock, settings.profile),
+        mapping=mapping,
+        connector=system.make(settings.own, Surroundings(limits, clock, settings.profile, mapping)),
         first_contact=settings.first_contact,
         deliver=settings.deliver,
         verified_ids=settings.verified_ids,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from hub.mapping_cli import app as mapping_app
+
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
 
@@ -27,6 +29,7 @@ inbox_app = typer.Typer(
 keys_app = typer.Typer(help="The keys that seal everything a municipality stores.", no_args_is_help=True)
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(keys_app, name="keys")
+app.add_typer(mapping_app, name="mapping")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
 CONFIG = Path("config")
@@ -207,13 +210,17 @@ def trace(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    mapping: Annotated[bool, typer.Option("--mapping", help="That of a mapping file, for editors.")] = False,
+) -> None:
     """Print the JSON Schema of the canonical relay log."""
     import json
 
+    from hub.mappings.language.schema import mapping_schema
     from hub.relaylog.model import RelayLog
 
-    typer.echo(json.dumps(RelayLog.model_json_schema(), indent=2, ensure_ascii=False))
+    found = mapping_schema() if mapping else RelayLog.model_json_schema()
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 @keys_app.command("new")

@@ -75,7 +75,7 @@ def test_check_reaches_every_system(site: Site) -> None:
     """With the sandbox's own variables everything is well, and the assumed settings are counted."""
     done = site.hub("check")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ok ") == 3
+    assert done.stdout.count("ok ") == len(list((ROOT / "config").rglob("connections/*.yaml"))) + 1
     assert "assumed" in done.stdout
 
 
@@ -177,13 +177,13 @@ def test_run_works_on_schedule_until_told_to_stop(site: Site, tmp_path: Path) ->
 
 
 def _runs_done(path: Path) -> bool:
-    """Tell whether both connections have a run on schedule behind them."""
+    """Tell whether at least two connections have a run on schedule behind them."""
     if not path.exists():
         return False
     with sqlite3.connect(path) as db:
         try:
             query = "select count(distinct connection) from runs where state = 'done' and why = 'schedule'"
-            return bool(db.execute(query).fetchone() == (2,))
+            return bool(db.execute(query).fetchone()[0] >= 2)
         except sqlite3.OperationalError:
             return False
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from hub.sandbox.drops import SYSTEMS, exports
 from hub.sandbox.texts import PRIVATE_TEXTS
 from hub.sandbox.world import Tale, World, make_world
 
@@ -71,6 +72,19 @@ def test_the_demo_reads_everything_and_fails_nowhere(runs: Runs) -> None:
         assert counts["sent"] > 0
 
 
+def test_systems_that_exchange_files_are_read_too(runs: Runs) -> None:
+    """Each of them drops its records; every file ends in done, or in failed with its reason beside it."""
+    for system in SYSTEMS:
+        counts, folder = runs.first["systems"][system], runs.folder / "state" / "mapper" / system
+        assert counts["read"] == len(exports(system)) >= 3
+        assert counts["new"] + counts["quarantined"] == counts["read"]
+        assert counts["new"] > 0
+        assert not [path for path in (folder / "in").iterdir() if not path.name.startswith(".")]
+        failed = [path for path in (folder / "failed").iterdir() if not path.name.endswith(".reason.txt")]
+        assert len(failed) == counts["quarantined"]
+        assert all(path.with_name(f"{path.name}.reason.txt").exists() for path in failed)
+
+
 def test_a_second_run_is_silent(runs: Runs) -> None:
     """When nothing has changed, nothing is new, changed, sent or archived."""
     for counts in runs.second["systems"].values():
@@ -108,8 +122,23 @@ def test_exactly_the_closed_logs_that_may_be_are_archived(runs: Runs) -> None:
         archived.append(tree.findtext(".//{*}personID/{*}identifikator") or "")
         assert (Path(package) / "data" / "dokumenter" / "001.pdf").read_bytes().startswith(b"%PDF-1.7")
     closed = {person for tale in runs.before.tales if tale.story != "broken" for person in _closed(tale, runs.before)}
-    assert sorted(archived) == sorted(closed)
-    assert runs.first["archived"] == len(closed) > 0
+    dropped = [person for system in SYSTEMS for path in exports(system) for person in _closed_drop(path)]
+    assert sorted(archived) == sorted([*closed, *dropped])
+    assert runs.first["archived"] == len(closed) + len(dropped)
+    assert closed
+    assert dropped
+
+
+def _closed_drop(path: Path) -> list[str]:
+    """Return the person of a dropped record that may be archived, by what stands beside it."""
+    log = json.loads(path.with_name(f"{path.stem}.relaylog.json").read_text())
+    protected = [each.get("address_protection") for each in (log["subject"], *log.get("guardians", ()))]
+    may = not log.get("violence") and "strictly_confidential" not in protected and log.get("closure")
+    return (
+        [log["subject"].get("national_id", "")]
+        if log.get("status") == "closed" and may and log["source"].get("id")
+        else []
+    )
 
 
 def _closed(tale: Tale, world: World) -> set[str]:

@@ -34,6 +34,10 @@ MACHINE = re.compile(r"(?<![\w.$}/-])/(?:ho" r"me|Us" r"ers|ro" r"ot|wo" r"rk|t"
 ELEVEN_DIGITS = re.compile(r"(?<!\d)\d{6} ?\d{5}(?!\d)")
 
 
+BINARY = (".pdf", ".docx", ".zip", ".png")
+"""Endings of what is no text; samples may be text in other encodings, as real systems send them."""
+
+
 @cache
 def _files() -> dict[str, str]:
     """Read every text file that git tracks or would track."""
@@ -48,8 +52,8 @@ def _files() -> dict[str, str]:
     texts = {}
     for name in filter(None, listed.stdout.decode().split("\0")):
         raw = (CHECKOUT / name).read_bytes() if (CHECKOUT / name).is_file() else b"\0"
-        if b"\0" not in raw:
-            texts[name] = raw.decode("utf-8")
+        if b"\0" not in raw and not name.endswith(BINARY):
+            texts[name] = raw.decode("utf-8", errors="replace" if "/samples/" in name else "strict")
     return texts
 
 

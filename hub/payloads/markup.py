@@ -35,6 +35,10 @@ class Markup:
     newline: str
 
 
+_MARKS = 10_000
+"""Comments and the like that a document may have beside its elements."""
+
+
 def read_markup(data: bytes, limits: Limits, part: str = "") -> Markup:
     """Parse a document. `part` is its name in errors. Raises PayloadError."""
     check_size(data, limits)
@@ -45,6 +49,10 @@ def read_markup(data: bytes, limits: Limits, part: str = "") -> Markup:
     except UnicodeDecodeError as error:
         at = _place(part, f"byte {error.start}")
         raise PayloadError("encoding", at, "not in the encoding it declares", "Declare the real one") from None
+    if text.count("<") > 2 * limits.count + _MARKS:  # counted before anything is built from it
+        raise PayloadError(
+            "count", part, f"more than {limits.count} elements", "Send less at a time, or raise the limit"
+        )
     start = _root_start(text, part)
     root = _parsed(text[_declaration_end(text) :].encode(), limits, part)
     after = "".join("\n" + etree.tostring(one, encoding="unicode", with_tail=False) for one in root.itersiblings())

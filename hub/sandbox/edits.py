@@ -60,7 +60,7 @@ class Editor:
 
     def _edit_one(self, record: Json, rng: Random) -> None:
         words = self.words
-        own = [m for m in record[words.measures] if m[words.responsible][words.service] in words.own_services]
+        own = [measure for measure in record[words.measures] if self._is_own(measure)]
         kind = rng.choice(("status", "deadline", "evaluation", "meeting") if own else ("meeting",))
         if kind == "meeting":
             record[words.meetings].append(self._new(words.meetings, words.meeting(rng, self.now)))
@@ -73,7 +73,12 @@ class Editor:
             measure[words.deadline] = words.day(later)
         else:
             evaluation = words.evaluation(rng, self.now.date())
-            measure[words.evaluations].append(self._new(words.evaluations, evaluation))
+            measure.setdefault(words.evaluations, []).append(self._new(words.evaluations, evaluation))
+
+    def _is_own(self, measure: Json) -> bool:
+        """Tell whether a measure is these users' own; one that came from elsewhere may name nobody and no day."""
+        responsible = measure.get(self.words.responsible) or {}
+        return responsible.get(self.words.service) in self.words.own_services and bool(measure.get(self.words.deadline))
 
     def _new(self, name: str, element: Json) -> Json:
         return {**self.words.new_id(name, self.next_number()), **element}

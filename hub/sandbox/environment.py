@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from hub.sandbox.drops import open_folders
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox
 from hub.store.sealing import new_key_file
@@ -14,16 +16,18 @@ from hub.store.sealing import new_key_file
 def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
     """Return the variables for a sandbox whose state, and the hub's, lies in a folder.
 
-    Makes the municipality's key and archive folder.
+    Makes the municipality's key, the archive folder, and the folders of the systems that exchange files.
     """
     key_file = folder / "keys" / f"{MUNICIPALITY_ORGNR}.json"
     if not key_file.exists():
         key_file.parent.mkdir(parents=True, exist_ok=True)
         new_key_file(key_file)
     (folder / "arkiv").mkdir(exist_ok=True)
+    open_folders(folder / "mapper", sandbox.proof_key, datetime.now(UTC))
     vigilo, samspill = sandbox.urls["vigilo"], sandbox.urls["samspill"]
     return {
         "STAFETTHUB_DATA": str(folder),
+        "STAFETTHUB_FILES": str(folder / "mapper"),
         "STAFETTHUB_KEY_FILE": str(key_file),
         "STAFETTHUB_SANDBOX_KEY": str(folder / "sandbox" / "sandbox.key"),
         "STAFETTHUB_VIGILO_URL": vigilo,

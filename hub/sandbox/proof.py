@@ -7,6 +7,9 @@ address with a key from its state folder, and the hub, which is given the same k
 import hashlib
 import hmac
 
+PROOF_FILE = ".sandbox"
+"""The file in which a sandbox's folder holds the proof for its own path."""
+
 
 def issue_proof(key: bytes, base_url: str) -> str:
     """Sign the address that the sandbox answers at. A trailing slash makes no difference."""

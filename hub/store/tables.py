@@ -2,8 +2,8 @@
 
 Whatever tells about a child lies in a `sealed_` column (see `sealing.py`); the rest is ids, codes, counts, dates and
 keyed hashes. Every row carries its tenant. Types are those that SQLite and PostgreSQL share: ids are text, instants
-are aware and UTC, JSON holds ids and counts only. References are checked when a transaction ends, so that a page may
-be written in any order.
+are aware and UTC, JSON holds ids and counts, and the texts of mappings. References are checked when a transaction
+ends, so that a page may be written in any order.
 """
 
 from __future__ import annotations
@@ -174,8 +174,8 @@ def _id(comment: str, *, key: bool = False) -> Column[str]:
     return Column(String(36), primary_key=key, comment=comment)
 
 
-def _word(length: int, comment: str, default: str | None = None) -> Column[str]:
-    return Column(String(length), default=default, comment=comment)
+def _word(length: int, comment: str, default: str | None = None, *, key: bool = False) -> Column[str]:
+    return Column(String(length), primary_key=key, default=default, comment=comment)
 
 
 def _hash(comment: str) -> Column[str]:
@@ -454,6 +454,21 @@ class ConnectionStateColumns(TypedColumns):
     last_success_at: Named[datetime | None] = _at("Last call that went well")
 
 
+class MappingVersionColumns(TypedColumns):
+    """A mapping as it was frozen: its texts never change, only which version is active. It holds no one's data."""
+
+    tenant: Named[str] = _tenant(key=True)
+    mapping: Named[str] = Column(String(120), primary_key=True, comment="Id of the mapping, system/template")
+    version: Named[int] = Column(Integer, primary_key=True, autoincrement=False, comment="Version in its file")
+    content_hash: Named[str] = _word(64, "Hash of all its files (SHA-256, hex)")
+    files: Named[list[dict[str, str]]] = Column(JSON, comment="The YAML files that it is made of: role, id, name, text")
+    frozen_at: Named[datetime] = _at("When it was frozen")
+    frozen_by: Named[str] = _word(120, "User id of who froze it")
+    active: Named[bool] = Column(Boolean, default=False, comment="This version runs")
+    activated_at: Named[datetime | None] = _at("When it was last made active")
+    activated_by: Named[str | None] = _word(120, "User id of who made it active")
+
+
 class EventColumns(TypedColumns):
     """Who did what to what. Appended in the transaction of the deed, chained afterwards."""
 
@@ -565,6 +580,12 @@ proposals = Table(
 packages = Table("packages", metadata, PackageColumns, _of_log(), UniqueConstraint("tenant", "log_id", "revision"))
 archived = Table("archived", metadata, ArchivedColumns)
 connection_state = Table("connection_state", metadata, ConnectionStateColumns)
+mapping_versions = Table(
+    "mapping_versions",
+    metadata,
+    MappingVersionColumns,
+    _one("uq_mapping_versions_active", "tenant", "mapping", where="active"),
+)
 events = Table(
     "events",
     metadata,

@@ -6,6 +6,8 @@ Archiving is a duty, not a sharing: it needs no consent. What a rule keeps for t
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import takewhile
+from threading import Event
 from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Connection as Transaction
@@ -42,11 +44,15 @@ class Archivist:
         self._archive = archive
         self._owner = owner
 
-    def package_closed(self) -> list[str]:
-        """Make a package and a delivery of each closed log that may be archived and is not; return the deliveries."""
+    def package_closed(self, stopping: Event | None = None) -> list[str]:
+        """Make a package and a delivery of each closed log that may be archived and is not; return the deliveries.
+
+        When `stopping` is set the rest stays due.
+        """
         with self._tenant.db.read() as tx:
             closed = self._tenant.logs.closed_ids(tx)
-        return [delivery_id for log_id in closed if (delivery_id := self._package(log_id)) is not None]
+        left = takewhile(lambda _: stopping is None or not stopping.is_set(), closed)
+        return [delivery_id for log_id in left if (delivery_id := self._package(log_id)) is not None]
 
     def deliver(self, delivery_id: str) -> Receipt | None:
         """Hand a package to the archive, and keep the proof. None when it could not be handed over now."""

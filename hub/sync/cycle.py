@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from threading import Event
 
 from sqlalchemy import Connection as Transaction
 
@@ -45,12 +46,18 @@ class CycleResult:
 
 
 class Cycle:
-    """The steps of sync of one tenant, by one named worker."""
+    """The steps of sync of one tenant, by one named worker.
 
-    def __init__(self, tenant: Tenant, owner: str, progress: Progress = no_progress) -> None:
+    When `stopping` is set, a step ends after the log or delivery that it is at; the rest stays due.
+    """
+
+    def __init__(
+        self, tenant: Tenant, owner: str, progress: Progress = no_progress, stopping: Event | None = None
+    ) -> None:
         self._tenant = tenant
         self._owner = owner
         self._progress = progress
+        self._stopping = stopping or Event()
 
     def whole(self, connections: Iterable[Connection], occurrence: str) -> CycleResult:
         """Pull the given connections, then route, deliver and archive until nothing is due."""
@@ -91,6 +98,8 @@ class Cycle:
             changed = self._tenant.logs.changed_since_routed(tx)
         router, made = Router(self._tenant), 0
         for number, log_id in enumerate(changed, 1):
+            if self._stopping.is_set():
+                break
             made += router.route([log_id])
             self._progress("route", number, len(changed))
         return made
@@ -108,6 +117,8 @@ class Cycle:
         tried: set[str] = set()
         while waiting := [delivery_id for delivery_id in self._due(DeliveryKind.UPDATE) if delivery_id not in tried]:
             for number, delivery_id in enumerate(waiting, 1):
+                if self._stopping.is_set():
+                    return
                 tried.add(delivery_id)
                 outcome, connection = deliverer.deliver(delivery_id), self._connection_of(delivery_id)
                 counted = result.sent if outcome is Outcome.SENT else result.failed
@@ -126,9 +137,11 @@ class Cycle:
         if self._tenant.archive is None:
             return
         archivist = Archivist(self._tenant, self._tenant.archive, self._owner)
-        archivist.package_closed()
+        archivist.package_closed(self._stopping)
         waiting = self._due(DeliveryKind.ARCHIVE)
         for number, delivery_id in enumerate(waiting, 1):
+            if self._stopping.is_set():
+                return
             if archivist.deliver(delivery_id) is not None:
                 result.archived.append(delivery_id)
             self._progress("archive", number, len(waiting))

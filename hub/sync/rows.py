@@ -76,7 +76,7 @@ class SyncRows:
         with self._db.read() as tx:
             row = tx.execute(select(runs.c.tenant, runs.c.connection).where(runs.c.run_id == run_id)).one()
         tenant = self._tenants[row.tenant]
-        cycle = Cycle(tenant, self._owner)
+        cycle = Cycle(tenant, self._owner, stopping=stopping)
         cycle.pull(tenant.connections[row.connection], run_id)
         for step in (cycle.route, lambda: cycle.deliver(CycleResult()), lambda: cycle.archive(CycleResult())):
             if not stopping.is_set():

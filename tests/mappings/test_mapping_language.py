@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from hub.mappings.language import Clear, Mapping, MappingError, Tree, load_mapping
+from hub.mappings.language import MappingError, Tree
 from hub.relaylog.codes import BtiLevel, LogStatus, NoteKind, Part, Service
 from hub.relaylog.model import (
     Closure,
@@ -21,28 +21,7 @@ from hub.relaylog.model import (
     Source,
     Subject,
 )
-
-HEAD = """mapping: test/language
-version: 1
-canonical: relaylog/1
-origin: assumed
-payload: json
-when: {/kind: T}
-"""
-
-
-def load(fields: str, more: str = "") -> Mapping:
-    """Compile a mapping with these fields."""
-    return load_mapping(HEAD + more + "fields:\n" + fields, "test.yaml")
-
-
-def written(mapping: Mapping, record: Tree | None, log: RelayLog, *clear: tuple[str, str, str]) -> Tree:
-    """Write a log, and make sure that what was written is what stays."""
-    marked: Clear = frozenset(clear)
-    out = mapping.write(record, log, clear=marked)
-    assert mapping.write(out, log, clear=marked) == out
-    return out
-
+from tests.mappings.small import load, rows, written
 
 NOTES = "  notes[]: {each: /n, key: /id, fields: {text: {at: /t, mark: true}, kind: {at: /k, %s}}}"
 PLAIN_NOTES = "  notes[]: {each: /n, key: /id, fields: {text: /t, on: /d}}"
@@ -263,7 +242,7 @@ def test_a_row_without_a_key_that_says_the_same_is_that_element() -> None:
     assert mapping.write(record, mapping.read(record)) == record
     assert written(mapping, record, RelayLog(notes=(Note(id="ours", text="x", on=date(2026, 1, 1)),))) == record
     three = RelayLog(notes=(Note(text="x"), Note(text="x"), Note(text="x")))
-    assert written(mapping, record, three) == {"n": [*_rows(record, "n"), {"t": "x"}]}
+    assert written(mapping, record, three) == {"n": [*rows(record, "n"), {"t": "x"}]}
 
 
 def test_references_are_written_only_to_elements_that_the_target_has() -> None:
@@ -276,9 +255,9 @@ def test_references_are_written_only_to_elements_that_the_target_has() -> None:
     log = mapping.read(record)
     assert log.goals[0].concern == "1"
     assert mapping.write(record, log) == record
-    assert _rows(written(mapping, record, RelayLog(goals=(Goal(id="g", concern="2"),))), "g") == [{"id": "g", "c": 2}]
+    assert rows(written(mapping, record, RelayLog(goals=(Goal(id="g", concern="2"),))), "g") == [{"id": "g", "c": 2}]
     new = RelayLog(concerns=(Concern(id="ours", text="n"),), goals=(Goal(id="g", concern="ours"),))
-    assert _rows(written(mapping, record, new), "g") == [{"id": "g", "c": 1}]
+    assert rows(written(mapping, record, new), "g") == [{"id": "g", "c": 1}]
 
 
 NESTED = """  measures[]:
@@ -342,8 +321,8 @@ def test_several_lists_feed_one_and_a_new_element_goes_where_it_fits() -> None:
     assert [meeting.id for meeting in log.meetings] == ["2"]
     new = RelayLog(notes=(Note(text="d"), Note(text="e", kind=NoteKind.CHILD_CONVERSATION)))
     out = written(mapping, record, new)
-    assert _rows(out, "all")[3:] == [{"t": "d", "type": "note"}]
-    assert _rows(out, "talks")[1:] == [{"t": "e"}]
+    assert rows(out, "all")[3:] == [{"t": "d", "type": "note"}]
+    assert rows(out, "talks")[1:] == [{"t": "e"}]
 
 
 OWN = "own: [kindergarten]\nwriter: {at: /w, codes: {B: kindergarten, S: school}}\n"
@@ -385,7 +364,7 @@ def test_text_of_another_service_is_written_with_its_mark(note: Note, raw: str) 
     mapping = load(NOTES % KIND, OWN)
     log = RelayLog(language="nn", notes=(note,))
     out = written(mapping, {"w": "B"}, log)
-    assert _rows(out, "n") == [{"t": raw, "k": "N"}]
+    assert rows(out, "n") == [{"t": raw, "k": "N"}]
     assert mapping.read(out).notes[0].text == note.text
 
 
@@ -398,14 +377,14 @@ def test_the_writer_decides_the_part_unless_the_mapping_says() -> None:
     )
     mapping = load(fields, OWN)
     notes = [("EIGEN", "x"), ("DELT", "x"), ("DELT", "[PPT] x"), (None, "[Helsestasjon] x"), ("NYTT", "x")]
-    rows: list[object] = [{"id": str(place), "p": part, "t": text} for place, (part, text) in enumerate(notes)]
-    log = mapping.read({"w": "B", "n": rows, "c": [{"t": "[PPT] x"}]})
+    raw: list[object] = [{"id": str(place), "p": part, "t": text} for place, (part, text) in enumerate(notes)]
+    log = mapping.read({"w": "B", "n": raw, "c": [{"t": "[PPT] x"}]})
     assert [note.part for note in log.notes] == [Part.OWN, Part.EDUCATION, Part.PPT, Part.HEALTH, Part.OWN]
     assert log.concerns[0].part is Part.CHILD_VOICE
     new = RelayLog(
         notes=(Note(text="a", part=Part.OWN, writer=Service.PPT), Note(text="b", part=Part.PPT, writer=Service.PPT))
     )
-    assert [row["p"] for row in _rows(written(mapping, {"w": "B"}, new), "n")] == ["EIGEN", "DELT"]
+    assert [row["p"] for row in rows(written(mapping, {"w": "B"}, new), "n")] == ["EIGEN", "DELT"]
 
 
 def test_a_part_that_the_writer_no_longer_explains_is_written_out() -> None:
@@ -419,7 +398,7 @@ def test_a_part_that_the_writer_no_longer_explains_is_written_out() -> None:
     kept = RelayLog(notes=(Note(id="1", part=Part.HEALTH),))
     assert written(mapping, record, kept) == record
     tightened = RelayLog(notes=(Note(id="1", writer=Service.UNKNOWN, part=Part.OWN),))
-    assert _rows(written(mapping, record, tightened), "n") == [{"id": "1", "w": "doctor", "t": "x", "p": "O"}]
+    assert rows(written(mapping, record, tightened), "n") == [{"id": "1", "w": "doctor", "t": "x", "p": "O"}]
 
 
 def test_one_way_rules_and_lists_are_never_written() -> None:
@@ -475,9 +454,3 @@ def test_a_record_without_what_is_required_is_refused() -> None:
         mapping.read({"id": 5, "n": ""})
     with pytest.raises(MappingError, match=r"/id does not fit source\.id"):
         mapping.read({"n": "Solskinn"})
-
-
-def _rows(tree: Tree, name: str) -> list[dict[str, object]]:
-    rows = tree[name]
-    assert isinstance(rows, list)
-    return rows

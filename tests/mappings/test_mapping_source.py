@@ -17,6 +17,7 @@ codes:
 fields:
 """
 LINE = HEAD.count("\n") + 1
+BARE = "".join(line for line in HEAD.splitlines(keepends=True) if "states" not in line and line != "codes:\n")
 
 
 def load(fields: str, head: str = HEAD) -> Mapping:
@@ -66,6 +67,62 @@ SLIPS = [
         "  notes[]: {each: /n, fields: {text: {at: /t, mark: true}, author: {at: /a, mark: true}}}",
         f"{LINE}:12", "two texts of one element carry the mark", "main text only",
     ),
+    ("  changed_at: {at: /s, instant: '%d.%m.%Y %H:%M'}", f"{LINE}:33", "says no zone", "Add 'zone: Europe/Oslo'"),
+    (
+        "  changed_at: {at: /s, instant: '%d.%m.%Y', zone: Europe/Oslo}",
+        f"{LINE}:33", "a time can't be restored", "%d, %m, %Y, %H and %M once each",
+    ),
+    ("  subject.name: {at: /s, name: 'Etternavn'}", f"{LINE}:32", "no order of names", "'Etternavn, Fornavn'"),
+    ("  subject.name: {at: /s, name: 'Etternavn Fornavn', join: ' '}", f"{LINE}:26", "don't go together", "one of the"),
+    ("  step: {at: /s/0}", f"{LINE}:14", "a row picked by its number can't be written", "one_way: read"),
+    ("  notes[]: {each: /n/0, fields: {}}", f"{LINE}:19", "each '/n/0' counts rows", "stays when rows move"),
+    ("  notes[]: {each: /n, where: {/a/0: x}, fields: {}}", f"{LINE}:31", "where '/a/0' counts rows", "rows move"),
+    ("  step: {jmes: 'a.[b'}", f"{LINE}:16", "'a.[b' is no JMESPath expression", "barn.tlf[0]"),
+    ("  step: {jmes: 'lenght(a)'}", f"{LINE}:16", "JMESPath has no function 'lenght'", "'length'"),
+    ("  step: {jmes: 'length(a, b)'}", f"{LINE}:16", "'length' is given 2 values", "Give it 1"),
+    ("  step: {jmes: 'a[?b==`x`]'}", f"{LINE}:16", "is no JMESPath expression", "text as 'tekst'"),
+    ("  step: {jmes: a, at: /a}", f"{LINE}:19", "both an expression and 'at'", "Keep one"),
+    ("  step: {jmes: a, const: x}", f"{LINE}:19", "'const' is never read", "Remove it"),
+    ("  step: {one_way: read}", f"{LINE}:9", "the rule has no 'at'", "Add 'at:'"),
+    ("  status: {at: /s, read_as: {A: active}}", f"{LINE}:20", "'read_as' is never read", "Add 'codes:'"),
+    ("  status: {at: /s, codes: list:stat}", f"{LINE}:27", "'list:stat' is not known as a shared", "Nothing is known"),
+    ("  status: {at: /s, codes: states, words: nn}", f"{LINE}:35", "only shared lists have words", "list:name"),
+    ("  level: {at: /s, words: nn}", f"{LINE}:26", "there are no words for this", "Remove 'words:'"),
+    ("  violence: {at: /s, bool: {yes: [ja, X], no: [x]}}", f"{LINE}:28", "the same word", "two words"),
+    (
+        "  concerns[]: {each: /c, fields: {areas: {at: /a, one_way: read, split: ',', codes: {'a,b': play}}}}",
+        f"{LINE}:73", "the code 'a,b' holds the separator", "another one",
+    ),
+    ("  notes[]: {each: /n, key: /t, fields: {text: /t}}", f"{LINE}:41", "'text' and 'the key' both write /t", "one"),
+    ("  step: /n\n  notes[]: {each: /n, fields: {text: /t}}", f"{LINE + 1}:3", "'notes[]' and 'step' both", "one_way"),
+    ("  notes[]: {each: /n/a, fields: {}}\n  step: /n", f"{LINE + 1}:3", "'step' and 'notes[]' both", "one_way"),
+    (
+        "  notes[]: {each: /n, fields: {text: /t}}\n  concerns[]: {each: /n, fields: {text: /t}}",
+        f"{LINE + 1}:15", "notes[] and concerns[] take the same rows", "'where:' on both",
+    ),
+    (
+        "  notes[]: [{each: /n, where: {/a: x}, fields: {}}, {each: /n, where: {/a: {not: y}}, fields: {}}]",
+        f"{LINE}:53", "take the same rows", "one_way: read",
+    ),
+    ("  goals[]: {each: /g, fields: {concern: /c}}", f"{LINE}:41", "refers to concerns[], which nothing feeds", "Add"),
+    (
+        "  goals[]: {each: /g, fields: {concern: /c}}\n  concerns[]: {each: /c, key: [/a, /b], fields: {}}",
+        f"{LINE}:41", "whose keys say too little alone", "a key of one place",
+    ),
+    ("  notes[]: {each: /n, slot: a, fields: {}}", f"{LINE}:13", "'each' and 'slot' don't go together", "Keep one"),
+    ("  notes[]: {each: /n, at: /a, fields: {}}", f"{LINE}:23", "'at' is for one fixed place", "add 'slot:'"),
+    ("  notes[]: [{slot: a, fields: {}}, {slot: a, at: /b, fields: {}}]", f"{LINE}:36", "'a' stands twice", "its own"),
+    (
+        "  notes[]: [{slot: a, fields: {text: /t}}, {slot: b, fields: {text: /t}}]",
+        f"{LINE}:63", "'text' and 'text' both write /t", "one_way",
+    ),
+    ("  notes[]: {each: /n, key_within: parent, fields: {}}", f"{LINE}:23", "'key_within' is never read", "Add 'key:'"),
+    ("  notes[]: {each: /n, orphans: /o, fields: {}}", f"{LINE}:23", "nothing is an orphan at the top", "Remove"),
+    ("  notes[]: {each: /n, where: {}, fields: {}}", f"{LINE}:30", "where says nothing", "as /type: STAFETT"),
+    ("  notes[]: {each: /n, where: {/a: {is: x}}, fields: {}}", f"{LINE}:36", "the key 'is' is not known", "in, not"),
+    ("  notes[]: {each: /n, where: {/a: {in: []}}, fields: {}}", f"{LINE}:40", "'in' names no word", "at least one"),
+    ("  holder: {at: /h, person: kontakt}", f"{LINE}:28", "not known as a table under 'persons'", "leave it out"),
+    ("  holder: {at: /h, person: {nam: /n}}", f"{LINE}:29", "the key 'nam' is not known in a person", "'name'"),
     (f"  measures[]: {{each: /m, fields: {{arena: {{at: /a, {ARENA}}}}}}}}}", f"{LINE}:58", "write other", "keep"),
 ]  # fmt: skip
 
@@ -94,6 +151,14 @@ def test_a_slip_in_a_rule_is_shown_where_it_stands(fields: str, place: str, prob
         (("own: [kindergarten]", "required: [source.id]"), "7:12", "not known as a path of this mapping", "step"),
         (("own: [kindergarten]", "volatile: /a"), "7:11", "volatile is not a list", "square brackets"),
         (("payload: json\n", ""), "1:1", "the mapping has no 'payload'", "Add 'payload:'"),
+        (("json", "{lists: []}"), "5:10", "the payload has no 'kind'", "Add 'kind:'"),
+        (("json", "{kind: xml, list: []}"), "5:28", "no option of this format", "namespaces"),
+        (("json", "{kind: xml, namespaces: {a: ''}}"), "5:38", "no namespace", "each once"),
+        (("json\nwhen: {/kind: T}", "xml\nwhen: {root: '{http://a}b'}"), "6:14", "has no namespace", "Add it under"),
+        (("own: [kindergarten]", "unknown: kep"), "7:10", "not known as unknown", "'keep'"),
+        (("own: [kindergarten]", "on_create: {/a/0: x}"), "7:13", "on_create '/a/0' counts rows", "rows move"),
+        (("own: [kindergarten]", "persons: {k: {nam: /n}}"), "7:15", "'nam' is not known", "'name'"),
+        (("own: [kindergarten]", "extends: a/b"), "7:10", "there is no mapping 'a/b' to extend", "Nothing is known"),
     ],
 )
 def test_a_slip_in_the_header_is_shown_where_it_stands(
@@ -107,9 +172,15 @@ def test_a_slip_in_the_header_is_shown_where_it_stands(
     assert remedy in caught.value.remedy
 
 
+def test_a_list_that_no_rule_reads_is_an_error() -> None:
+    """A code list at the top that nothing uses is a slip, shown where it stands."""
+    with pytest.raises(FileError, match=r"test\.yaml:9:3: 'states' is never read"):
+        load("  step: /s")
+
+
 def test_a_missing_sample_is_an_error(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A test that names a file that isn't there fails when the mapping is loaded with its folder."""
-    text = HEAD + "  step: /s\ntests: [{record: a.json, expect: b.json}]\n"
+    text = BARE + "  step: /s\ntests: [{record: a.json, expect: b.json}]\n"
     with pytest.raises(FileError, match=r"the sample a\.json is missing"):
         load_mapping(text, "test.yaml", samples=tmp_path_factory.mktemp("none"))
 
@@ -117,14 +188,14 @@ def test_a_missing_sample_is_an_error(tmp_path_factory: pytest.TempPathFactory) 
 def test_text_from_a_mapping_enters_the_code_as_text_only() -> None:
     """Quotes, braces and line breaks in a pointer or code are looked up as they stand, and run nothing."""
     name = "x'] + exit(1) #{}\\n\""
-    mapping = load(f"  step: '/{name.replace(chr(39), chr(39) * 2)}'")
+    mapping = load(f"  step: '/{name.replace(chr(39), chr(39) * 2)}'", BARE)
     assert mapping.read({"kind": "T", name: "2"}).step == "2"
     assert mapping.read({"kind": "T", "x": "2"}).step == ""
 
 
 def test_a_pointer_may_name_keys_with_slashes() -> None:
     """`~1` and `~0` stand for a slash and a tilde, as in RFC 6901."""
-    assert load("  step: /a~1b~0c").read({"kind": "T", "a/b~c": "3"}).step == "3"
+    assert load("  step: /a~1b~0c", BARE).read({"kind": "T", "a/b~c": "3"}).step == "3"
 
 
 def test_what_a_mapping_carries_and_writes() -> None:
@@ -133,7 +204,8 @@ def test_what_a_mapping_carries_and_writes() -> None:
         "  step: /s\n  source.id: {at: /i, one_way: read}\n"
         "  consents[]: {each: /c, key: /i, fields: {signed_by: {each: /g, fields: {name: /n}}}}\n"
         "  guardians[]: {each: /f, one_way: read, fields: {name: /n}}\n"
-        "  notes[]: {each: /n, set: {kind: note}, writer: /w, fields: {text: /t}}"
+        "  notes[]: {each: /n, set: {kind: note}, writer: /w, fields: {text: /t}}",
+        BARE,
     )
     written = {
         "step", "consents[].signed_by", "consents[].signed_by[].name", "notes[].kind", "notes[].writer", "notes[].text",

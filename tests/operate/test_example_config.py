@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from hub.connectors import samspill, vigilo
+from hub.connectors import files, samspill, vigilo
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.operate.settings import HubSettings, load_settings
 from hub.relaylog.codes import Service
@@ -21,6 +21,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "config"
 TODAY = date(2026, 11, 20)
 ENVIRON = {
     "STAFETTHUB_DATA": "/srv/hub",
+    "STAFETTHUB_FILES": "/srv/mapper",
     "STAFETTHUB_KEY_FILE": "/srv/keys/fjordvik.key",
     "STAFETTHUB_VIGILO_URL": "http://127.0.0.1:8001",
     "STAFETTHUB_VIGILO_TOKEN_URL": "http://127.0.0.1:8001/token",
@@ -34,7 +35,11 @@ ENVIRON = {
 @pytest.fixture(scope="module")
 def settings() -> HubSettings:
     """Load the example with what the demo would set."""
-    systems: dict[str, type[BaseModel]] = {"vigilo": vigilo.Settings, "samspill": samspill.Settings}
+    systems: dict[str, type[BaseModel]] = {
+        "vigilo": vigilo.Settings,
+        "samspill": samspill.Settings,
+        "folder": files.Settings,
+    }
     rules: dict[str, type[BaseModel]] = {"sharing": Sharing, "consent": ConsentPolicy, "archive": ArchiveSettings}
     return load_settings(CONFIG, ENVIRON, systems=systems, rules=rules)
 

@@ -104,7 +104,7 @@ def test_migrating_brings_the_newest_revision_once(tmp_path: Path) -> None:
     assert db.revision() is None
     db.migrate()
     db.migrate()
-    assert db.revision() == newest_revision() == "0001"
+    assert db.revision() == newest_revision() == "0002"
     db.close()
 
 

@@ -54,6 +54,8 @@ IN_CLEAR = {
     "archived": "tenant log_id revision target delivery_id receipt_ref archived_at",
     "connection_state": "tenant connection paused paused_by parked_until parked_reason breaker_state failures"
     " last_success_at",
+    "mapping_versions": "tenant mapping version content_hash files frozen_at frozen_by active activated_at"
+    " activated_by",
     "events": "event_id tenant at action subject_kind subject_id actor data position previous_hash hash",
 }
 

@@ -9,19 +9,21 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
-from zoneinfo import ZoneInfo
 
 from hub.mappings.language.errors import Refused
-from hub.relaylog.codes import Service
 
 Strange = list[tuple[int, str]]
 """Foreign codes met while reading one element: the rule's number and the code as it stood."""
 
+Policy = Literal["keep", "hold", "default"]
+"""What becomes of a foreign code: kept beside `unknown`, refused, or read as the default."""
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_BLANKS = str.maketrans("", "", " \u00a0\u2009\u202f")
+_WHOLE = re.compile(r"(-?[0-9]{1,18})(?:,0+)?")
 
 
 class Codec(Protocol):
@@ -39,11 +41,14 @@ class Codec(Protocol):
 
 
 def text_of(raw: object, rule: int) -> str:
-    """Return a source value as text: nothing is "", numbers are written out, control characters removed."""
+    """Return a source value as text: nothing is "", numbers are written out, control characters removed.
+
+    Every kind of line end becomes a line feed.
+    """
     if raw is None:
         return ""
     if isinstance(raw, str):
-        return raw if raw.isprintable() else _CONTROL.sub("", raw)
+        return raw if raw.isprintable() else _CONTROL.sub("", raw.replace("\r\n", "\n").replace("\r", "\n"))
     if isinstance(raw, int | float) and not isinstance(raw, bool):
         return str(raw)
     raise Refused(rule, "text")
@@ -67,151 +72,133 @@ class Text:
 
 @dataclass(frozen=True)
 class Joined:
-    """One text kept in several places, such as a first and a last name. Writing splits at the last separators."""
+    """One value kept in several places, such as a first and a last name, or a day and a time.
+
+    `inner` reads the joined text. Writing splits at the last separators.
+    """
 
     rule: int
     separator: str
     places: int
+    inner: Codec
 
-    def decode(self, raw: object, strange: Strange) -> str:  # noqa: ARG002 - every codec is called alike
-        """Join the texts that are there."""
+    def decode(self, raw: object, strange: Strange) -> object:
+        """Join the texts that are there, and read them as one."""
         pieces = raw if isinstance(raw, tuple) else ()
-        return self.separator.join(filter(None, (text_of(piece, self.rule) for piece in pieces)))
+        return self.inner.decode(
+            self.separator.join(filter(None, (text_of(one, self.rule) for one in pieces))), strange
+        )
 
-    def encode(self, value: object, present: object) -> tuple[str | None, ...]:  # noqa: ARG002
+    def encode(self, value: object, present: object) -> tuple[str | None, ...] | None:  # noqa: ARG002
         """Return one text for each place. Places left over hold None, and repeated separators become one."""
-        pieces = [piece for piece in str(value).split(self.separator) if piece]
+        text = self.inner.encode(value, None)
+        if text is None:
+            return None
+        pieces = [piece for piece in str(text).split(self.separator) if piece]
         head = max(1, len(pieces) - self.places + 1)
         placed: list[str | None] = [self.separator.join(pieces[:head]), *pieces[head:]]
         return tuple(placed + [None] * (self.places - len(placed)))
 
 
 @dataclass(frozen=True)
+class FamilyFirst:
+    """A name written with the family name first, such as "Testbarn, Solskinn"; the relay log has it last."""
+
+    rule: int
+    separator: str
+
+    def decode(self, raw: object, strange: Strange) -> str:  # noqa: ARG002 - every codec is called alike
+        """Turn the name around at the first separator; a name without one stays as it is."""
+        family, found, given = text_of(raw, self.rule).partition(self.separator.strip() or self.separator)
+        return f"{given.strip()} {family.strip()}".strip() if found else family
+
+    def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
+        """Put the last word first; None for a name that would not turn back to what it was."""
+        given, _, family = str(value).rpartition(" ")
+        text = f"{family}{self.separator}{given}" if given else family
+        return text if self.decode(text, []) == value else None
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One text that the record keeps as a list of texts, such as paragraphs."""
+
+    rule: int
+    separator: str
+
+    def decode(self, raw: object, strange: Strange) -> str:  # noqa: ARG002 - every codec is called alike
+        """Join the texts of the list."""
+        if raw is None:
+            return ""
+        if not isinstance(raw, list):
+            raise Refused(self.rule, "a list of texts")
+        return self.separator.join(text_of(one, self.rule) for one in raw)
+
+    def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
+        """Split the text at every separator."""
+        return str(value).split(self.separator)
+
+
+@dataclass(frozen=True)
 class Number:
-    """A whole number."""
+    """A whole number; `as_text` writes its digits as text."""
 
     rule: int
     default: int = 0
+    as_text: bool = False
 
     def decode(self, raw: object, strange: Strange) -> int:  # noqa: ARG002 - every codec is called alike
-        """Return the number; digits written as text count."""
-        if raw is None or raw == "":
+        """Return the number. Text counts too: digits, with blanks between thousands and zeros after a comma."""
+        if raw is None:
             return self.default
         if isinstance(raw, int) and not isinstance(raw, bool):
             return raw
-        if isinstance(raw, str) and re.fullmatch(r"-?[0-9]{1,18}", raw):
+        if isinstance(raw, float) and raw.is_integer():
             return int(raw)
+        if isinstance(raw, str):
+            digits = raw.translate(_BLANKS)
+            match = _WHOLE.fullmatch(digits)
+            if match or not digits:
+                return int(match[1]) if match else self.default
         raise Refused(self.rule, "a whole number")
 
     def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
-        """Return the number itself."""
-        return value
+        """Return the number, or its digits."""
+        return str(value) if self.as_text else value
 
 
 @dataclass(frozen=True)
 class Truth:
-    """True, false, or not known. With words, any other word means not known."""
+    """True, false, or not known. With words (for yes, for no; the first is written), any other means not known."""
 
     rule: int
     absent: bool | None
-    words: tuple[str, str] | None = None
+    words: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     def decode(self, raw: object, strange: Strange) -> bool | None:  # noqa: ARG002 - every codec is called alike
         """Return true or false, or the absent value (None, or False where the model knows no None)."""
         if raw is None:
             return self.absent
         if self.words and isinstance(raw, str):
-            word = _plain(raw)
-            return {self.words[0]: True, self.words[1]: False}.get(word, self.absent)
+            return self._said.get(plain_word(raw).casefold(), self.absent)
         if isinstance(raw, bool):
             return raw
-        raise Refused(self.rule, f"one of the words {' and '.join(self.words)}" if self.words else "true or false")
+        if raw == "":
+            return self.absent
+        raise Refused(self.rule, f"a word such as {' and '.join(self._first)}" if self.words else "true or false")
 
     def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
         """Return the word for true or false."""
-        return self.words[0 if value else 1] if self.words else value
+        return self._first[0 if value else 1] if self.words else value
 
+    @cached_property
+    def _said(self) -> dict[str, bool]:
+        yes, no = self.words or ((), ())
+        return {**{word.casefold(): True for word in yes}, **{word.casefold(): False for word in no}}
 
-@dataclass(frozen=True)
-class Day:
-    """A date written as `format` says: `%d`, `%m` and `%Y` once each, or "iso". Read with or without leading zeros."""
-
-    rule: int
-    format: str = "iso"
-    default: date | None = None
-
-    def decode(self, raw: object, strange: Strange) -> date | None:  # noqa: ARG002 - every codec is called alike
-        """Return the date, or the default where there is none."""
-        if raw is None or raw == "":
-            return self.default
-        found = parse_day(raw, self.format) if isinstance(raw, str) else None
-        if found is None:
-            raise Refused(self.rule, f"a date as {self.words}")
-        return found
-
-    def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
-        """Write the date with leading zeros."""
-        return write_day(value, self.format) if isinstance(value, date) else None
-
-    @property
-    def words(self) -> str:
-        """The format in letters that people know."""
-        shown = "%Y-%m-%d" if self.format == "iso" else self.format
-        return shown.replace("%d", "dd").replace("%m", "mm").replace("%Y", "yyyy")
-
-
-@lru_cache(maxsize=64)
-def _day_pattern(written: str) -> re.Pattern[str]:
-    pattern = re.escape(written).replace("%d", "(?P<d>[0-9]{1,2})").replace("%m", "(?P<m>[0-9]{1,2})")
-    return re.compile(pattern.replace("%Y", "(?P<Y>[0-9]{4})"))
-
-
-@lru_cache(maxsize=8192)
-def parse_day(text: str, written: str) -> date | None:
-    """Return the date that a text says in a format, or None. The same few hundred days come again and again."""
-    try:
-        if written == "iso":
-            return date.fromisoformat(text.strip())
-        match = _day_pattern(written).fullmatch(text.strip())
-        return date(int(match["Y"]), int(match["m"]), int(match["d"])) if match else None
-    except ValueError:
-        return None
-
-
-def write_day(day: date, written: str) -> str:
-    """Write a date in a format; `strftime` would drop the zeros of early years."""
-    if written == "iso":
-        return day.isoformat()
-    return written.replace("%d", f"{day.day:02}").replace("%m", f"{day.month:02}").replace("%Y", f"{day.year:04}")
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A point in time as ISO 8601 with a zone. With `zone`, a time without one is local there, and so it is written."""
-
-    rule: int
-    zone: ZoneInfo | None = None
-
-    def decode(self, raw: object, strange: Strange) -> datetime | None:  # noqa: ARG002 - every codec is called alike
-        """Return the instant in UTC."""
-        if raw is None or raw == "":
-            return None
-        try:
-            at = datetime.fromisoformat(raw) if isinstance(raw, str) else None
-            at = at.replace(tzinfo=at.tzinfo or self.zone) if at else None
-            if at and at.tzinfo:
-                return at.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-        raise Refused(self.rule, "a time as 2026-04-20T12:00:00+02:00")
-
-    def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
-        """Write the instant in the zone, or in UTC with Z."""
-        if not isinstance(value, datetime):
-            return None
-        if self.zone:
-            return value.astimezone(self.zone).isoformat()
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    @cached_property
+    def _first(self) -> tuple[str, ...]:
+        return tuple(words[0] for words in self.words or ())
 
 
 @dataclass(frozen=True)
@@ -227,24 +214,29 @@ class Codes:
     target: dict[object, object]
     absent: object
     unknown: object
-    policy: Literal["keep", "hold", "default"] = "keep"
+    policy: Policy = "keep"
     by_writer: str | None = None
 
     def decode(self, raw: object, strange: Strange) -> object:
-        """Return the canonical code; spelling may be composed or not."""
+        """Return the canonical code; letters may be composed or not, and large or small where only one code fits."""
         if raw is None or raw == "":
             return self.absent
         if isinstance(raw, bool) or not isinstance(raw, str | int):
             raise Refused(self.rule, f"a code: {self.words}")
-        word = _plain(str(raw))
+        word = plain_word(str(raw))
         if word in self.source:
             return self.source[word]
         if word == self.by_writer:
             return None
+        if word.casefold() in self._folded:
+            return self._folded[word.casefold()]
+        return self._foreign(raw, word, strange)
+
+    def _foreign(self, raw: object, word: str, strange: Strange) -> object:
+        if not word or self.policy == "default":
+            return self.absent
         if self.policy == "hold":
             raise Refused(self.rule, f"one of the codes {self.words}")
-        if self.policy == "default":
-            return self.absent
         strange.append((self.rule, text_of(raw, self.rule)))
         return self.unknown
 
@@ -252,19 +244,28 @@ class Codes:
         """Return the source's code, or None where it has none for this value."""
         return self.target.get(value, self.by_writer)
 
+    @cached_property
+    def _folded(self) -> dict[str, object]:
+        """Codes in small letters, without those that would then be one."""
+        found: dict[str, set[object]] = {}
+        for word, value in [*self.source.items(), *([(self.by_writer, None)] if self.by_writer else [])]:
+            found.setdefault(word.casefold(), set()).add(value)
+        return {word: next(iter(values)) for word, values in found.items() if len(values) == 1}
+
     @property
     def words(self) -> str:
         """The codes that the source knows, for errors."""
         return ", ".join([*self.source, *([self.by_writer] if self.by_writer else [])])
 
 
-def _plain(word: str) -> str:
+def plain_word(word: str) -> str:
+    """Return a word without blanks around it, its letters composed."""
     return unicodedata.normalize("NFC", word.strip())
 
 
 @dataclass(frozen=True)
 class Many:
-    """A list of texts or codes. Foreign codes of the record stay in the list when it is written.
+    """A list of texts or codes, or one text of them with `separator` between. Foreign codes of the record stay.
 
     `order` is that of the code list: the model keeps codes each once and in it.
     """
@@ -272,73 +273,61 @@ class Many:
     rule: int
     item: Text | Codes
     order: tuple[object, ...] = ()
+    separator: str = ""
 
     def decode(self, raw: object, strange: Strange) -> tuple[object, ...]:
         """Return the values; what reads as nothing is left out."""
-        if raw is None:
-            return ()
-        if not isinstance(raw, list):
-            raise Refused(self.rule, "a list")
-        found = [self.item.decode(one, strange) for one in raw]
+        if self.separator and not self.order:
+            return tuple(self._pieces(raw))
+        found = [self.item.decode(one, strange) for one in self._items(raw)]
         if self.order:
             return tuple(code for code in self.order if code in found)
         return tuple(value for value in found if value != "")
 
-    def encode(self, value: object, present: object) -> list[object]:
-        """Return the values that the source can say, then the record's own codes that nobody else knows."""
-        values: Iterable[object] = value if isinstance(value, tuple) else ()
-        written = [self.item.encode(one, None) for one in values]
-        return [one for one in written if one is not None] + self._foreign(present)
+    def _items(self, raw: object) -> list[object]:
+        if raw is None:
+            return []
+        if self.separator:
+            return list(self._pieces(raw))
+        if not isinstance(raw, list):
+            raise Refused(self.rule, "a list")
+        return raw
 
-    def _foreign(self, present: object) -> list[object]:
-        kept: list[object] = []
-        for one in present if isinstance(present, list) and isinstance(self.item, Codes) else []:
-            strange: Strange = []
-            self.item.decode(one, strange)
-            kept += [one] * len(strange)
-        return kept
+    def _pieces(self, raw: object) -> Iterable[str]:
+        return filter(None, map(str.strip, text_of(raw, self.rule).split(self._core)))
 
+    @cached_property
+    def _core(self) -> str:
+        return self.separator.strip(" ") or self.separator
 
-_BRACKETS = re.compile(r"\[([^\[\]\n]{2,60}?)(?: ([0-9]{2}\.[0-9]{2}\.[0-9]{4}))?\] ?")
-_SERVICES: dict[str, Service] = {label: s for s in Service for label in (s.nb, s.nn, s.en)}
+    def encode(self, value: object, present: object) -> object:
+        """Return the values that the source can say, then the record's own codes that nobody else knows.
 
-
-@dataclass(frozen=True)
-class Marked:
-    """Text that shows in brackets which service wrote it and when, where that isn't one of the system's own.
-
-    Read, it is (text, writer, date); writer is None where there is no mark.
-    """
-
-    rule: int
-    own: frozenset[Service] = field(default_factory=frozenset)
-
-    def decode(self, raw: object, strange: Strange) -> tuple[str, Service | None, date | None]:  # noqa: ARG002
-        """Strip the mark. Brackets that name no service, or no real day, are part of the text."""
-        text = text_of(raw, self.rule)
-        match = _BRACKETS.match(text) if text[:1] == "[" else None
-        writer = _SERVICES.get(_plain(match[1])) if match else None
-        on = parse_day(match[2], "%d.%m.%Y") if match and match[2] else None
-        if match is None or writer is None or (match[2] and on is None):
-            return text, None, None
-        return text[match.end() :], writer, on
-
-    def encode(self, value: object, present: object) -> object:  # noqa: ARG002 - every codec is called alike
-        """Write the text, with its mark where needed: `value` is (text, writer, date, unmarked's writer, language).
-
-        Own text that happens to look marked is marked too, so that it reads back as it was.
+        A value that stands there already keeps its spelling. None where there is nothing to say. In a text, a
+        separator inside a value becomes a blank.
         """
-        if not isinstance(value, tuple):
-            return None
-        text, writer, on, unmarked, language = value
-        if writer and (writer in self.own or writer is unmarked) and self.decode(text, [])[1] is None:
-            return text
-        label = (writer or Service.UNKNOWN).label(language)
-        return f"[{label} {write_day(on, '%d.%m.%Y')}] {text}" if on else f"[{label}] {text}"
+        values: Iterable[object] = value if isinstance(value, tuple) else ()
+        spelt, foreign = self._present(present)
+        written = [spelt.get(one, self.item.encode(one, None)) for one in values]
+        if self.order:
+            written = list(dict.fromkeys(written))
+        items = [one for one in written if one is not None] + foreign
+        if not self.separator:
+            return items or None
+        return self.separator.join(self._undivided(str(one)) for one in items) or None
 
-    def same(self, raw: object, text: str, writer: Service | None, on: date | None, unmarked: Service | None) -> bool:
-        """Tell whether a record's text already says this."""
-        found, marked, day = self.decode(raw, [])
-        if marked is None:
-            return found == text and (writer in self.own or writer is unmarked)
-        return (found, marked, day) == (text, writer or Service.UNKNOWN, on)
+    def _undivided(self, item: str) -> str:
+        return " ".join(item.replace(self._core, " ").split()) if self._core in item else item
+
+    def _present(self, raw: object) -> tuple[dict[object, object], list[object]]:
+        """Return the record's items by the value that they say, and those that say nothing known."""
+        spelt: dict[object, object] = {}
+        foreign: list[object] = []
+        for one in self._items(raw):
+            strange: Strange = []
+            value = self.item.decode(one, strange)
+            if strange:
+                foreign.append(one)
+            else:
+                spelt.setdefault(value, one)
+        return spelt, foreign

@@ -13,8 +13,11 @@ from typing import cast
 from hub.mappings.language import runtime
 from hub.mappings.language.codecs import Strange
 from hub.mappings.language.emit import Names, Putting, Reading
-from hub.mappings.language.rules import Field, Rows, RuleTree, Values, pointer_text
-from hub.mappings.language.runtime import CompiledRows, Found, Tree, Writing
+from hub.mappings.language.pointers import found_at, pointer_text
+from hub.mappings.language.rules import Field, Rows, RuleTree, Values, every_rows
+from hub.mappings.language.runtime import CompiledRows, Found
+from hub.mappings.language.writing import Writing
+from hub.payloads.base import Tree
 from hub.relaylog.codes import Service
 from hub.relaylog.model import Element, Frozen, RelayLog, nested_model
 
@@ -23,12 +26,16 @@ _NOTHING: Tree = {}
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A compiled mapping: reader, writer, who wrote what says nothing, the lists, and each rule's pointer."""
+    """A compiled mapping: reader, writer, who wrote what says nothing, the lists, and each rule's pointer.
+
+    `order` is that in which elements are written: by what the lists feed, those that stand inside others last.
+    """
 
     read: Callable[[Tree], RelayLog]
     put: Callable[[Tree, RelayLog, Writing, bool], None]
     writer: Callable[[Tree, Strange], Service | None]
     lists: tuple[CompiledRows, ...]
+    order: tuple[tuple[str, tuple[CompiledRows, ...]], ...]
     places: tuple[str, ...]
 
 
@@ -44,7 +51,9 @@ class _Compiler:
         self.places = tuple(pointer_text(rule.pointer) for rule in tree.rules)
         self.names = Names({
             "NOTHING": _NOTHING, "PART_OF": runtime.PART_OF, "PLACES": self.places, "Found": Found,
-            "PATHS": tuple(rule.path for rule in tree.rules), "each": runtime.each, "key_of": runtime.key_of,
+            "PATHS": tuple(rule.path for rule in tree.rules), "each": runtime.each, "holds": runtime.holds,
+            "key_of": runtime.key_of, "made": runtime.made, "key_of_several": runtime.key_of_several,
+            "slot_key": runtime.slot_key, "found_at": found_at,
             "keep_strange": runtime.keep_strange, "object_at": runtime.object_at, "collapse": runtime.collapse,
             "read_values": runtime.read_values, "write_values": runtime.write_values,
         })  # fmt: skip
@@ -65,7 +74,7 @@ class _Compiler:
             cast("Callable[[Tree], RelayLog]", known["read_root"]),
             cast("Callable[[Tree, RelayLog, Writing, bool], None]", known["put_root"]),
             cast("Callable[[Tree, Strange], Service | None]", known["home_writer"]),
-            lists, self.places,
+            lists, _by_depth(lists), self.places,
         )  # fmt: skip
 
     def _compiled_rows(self, rows: Rows) -> CompiledRows:
@@ -74,6 +83,7 @@ class _Compiler:
             rows,
             cast("Callable[[Tree, Found, Service | None, str], None]", known[f"read_{rows.rule}"]),
             cast("Callable[[Tree, Element, Writing, bool], None]", known[f"put_{rows.rule}"]),
+            cast("Callable[[Tree], object]", known[f"there_{rows.rule}"]) if rows.slot else None,
             tuple(self._compiled_rows(inner) for inner in rows.nested),
             self.places,
         )
@@ -95,7 +105,8 @@ class _Compiler:
         values = dict(reading.values)
         system = repr(self.tree.header.id.partition("/")[0])
         values.setdefault("source.system", (system, system))
-        lists = "**{name: tuple(rows) for name, rows in found.lists.items() if rows}"
+        fed = {"extensions", *(rows.collection for rows in every_rows(self.tree.rows))}
+        lists = {name: f"tuple(found.lists[{name!r}])" for name in fed}
         self.lines += [
             "def read_root(o):",
             "    un = []",
@@ -105,26 +116,36 @@ class _Compiler:
             "    if un:",
             f"        keep_strange(un, PATHS, found, '', hw, {self._part(None, 'hw')})",
             *(f"    each(o, ROWS{rows.rule}, found, hw, '')" for rows in self.tree.rows),
-            f"    return {self._construct(RelayLog, values, [lists])}",
+            f"    return {self._construct(RelayLog, values, lists)}",
         ]
 
-    def _construct(self, model: type[Frozen], values: dict[str, tuple[str, str]], extra: Iterable[str] = ()) -> str:
-        """Write the call that makes a value; `values` are (value, is it there) as code, by dotted name."""
+    def _construct(
+        self, model: type[Frozen], values: dict[str, tuple[str, str]], given: dict[str, str] | None = None
+    ) -> str:
+        """Write the call that makes a value; `values` are (value, is it there) as code, by dotted name.
+
+        `given` is code for fields that no rule fills; the rest have the model's default.
+        """
+        given = given or {}
         groups: dict[str, dict[str, tuple[str, str]]] = {}
         for name, value in values.items():
             first, _, rest = name.partition(".")
             groups.setdefault(first, {})[rest] = value
         arguments = []
-        for name, inner in groups.items():
-            nested = nested_model(model, name) if "" not in inner else None
-            if nested is None:
-                arguments.append(f"{name}={inner[''][0]}")
+        for name, info in model.model_fields.items():
+            inner = groups.get(name)
+            if inner is None:
+                default = self.names.name(f"DEFAULT_{model.__name__}_{name}", info.default)
+                arguments.append(f"{name!r}: {given.get(name, default)}")
                 continue
-            call = self._construct(nested, inner)
-            if model.model_fields[name].default is None:
+            nested = nested_model(model, name) if "" not in inner else None
+            call = self._construct(nested, inner) if nested else inner[""][0]
+            if nested and info.default is None:
                 call = f"{call} if {' or '.join(there for _, there in inner.values())} else None"
-            arguments.append(f"{name}={call}")
-        return f"{self.names.name(model.__name__, model)}({', '.join([*arguments, *extra])})"
+            arguments.append(f"{name!r}: {call}")
+        kind = self.names.name(model.__name__, model)
+        fields = self.names.name(f"FIELDS_{model.__name__}", set(model.model_fields))
+        return f"made({kind}, {fields}, {{{', '.join(arguments)}}})"
 
     def _rows(self, rows: Rows) -> None:
         for inner in rows.nested:
@@ -137,8 +158,10 @@ class _Compiler:
         self.lines += putting.function(f"put_{rows.rule}", rows.fields if rows.writes else ())
 
     def _rows_reader(self, rows: Rows) -> None:
+        if rows.slot is not None:
+            self._slot_filled(rows)
         reading = Reading(self.names)
-        key = reading.lookup(rows.key, rows.key_rule) if rows.key else None
+        keys = [reading.lookup(place, rows.key_rule) for place in rows.key]
         for field in rows.fields:
             reading.add(field)
         writer, written_on = self._authorship(rows, reading)
@@ -152,7 +175,7 @@ class _Compiler:
             f"def read_{rows.rule}(o, found, hw, home):",
             "    un = []",
             *reading.lines,
-            *_key_lines(key, rows),
+            *_key_lines(keys, rows),
             f"    w = {writer}",
             f"    p = {part[0] if part else None}",
             "    if p is None:",
@@ -162,6 +185,19 @@ class _Compiler:
             f"    found.lists[{rows.collection!r}].append({self._construct(rows.model, values)})",
             *(f"    each(o, ROWS{inner.rule}, found, hw, k)" for inner in rows.nested),
         ]
+
+    def _slot_filled(self, rows: Rows) -> None:
+        """Write the function that tells whether a fixed place says anything."""
+        reading = Reading(self.names)
+        for field in rows.fields:
+            if isinstance(field, Values):
+                reading.add(field)
+            else:
+                reading.load(field)
+                reading.values[field.name] = ("", _says_something(field))
+        inside = [f"holds(o, ROWS{inner.rule})" for inner in rows.nested]
+        said = " or ".join([*(there for _, there in reading.values.values()), *inside]) or "None"
+        self.lines += [f"def there_{rows.rule}(o):", "    un = []", *reading.lines, f"    return {said}"]
 
     def _authorship(self, rows: Rows, reading: Reading) -> tuple[str, str]:
         """Return the code for who wrote a row and when: by its mark, by its own place, or as the mapping says."""
@@ -200,12 +236,23 @@ class _Compiler:
                 self.lines += putting.function(f"put_{field.rule}", field.fields)
 
 
-def _key_lines(key: str | None, rows: Rows) -> list[str]:
-    if key is None:
+def _says_something(field: Field) -> str:
+    raw = f"r{field.rule}"
+    return f"any({raw})" if len(field.at) > 1 else raw
+
+
+def _key_lines(keys: list[str], rows: Rows) -> list[str]:
+    if rows.slot is not None:
+        return [f"    k = slot_key({rows.slot!r}, {'home' if rows.belongs else None})"]
+    if not keys:
         return ["    k = ''"]
+    call = f"key_of({keys[0]}, {rows.key_rule}, seen)"
+    if len(keys) > 1 or rows.within:
+        home = "home" if rows.within else "None"
+        call = f"key_of_several(({', '.join(keys)},), {rows.key_rule}, seen, {home})"
     return [
         f"    seen = found.keys[{rows.collection!r}]",
-        f"    k = key_of({key}, {rows.key_rule}, seen)",
+        f"    k = {call}",
         "    if k:",
         "        seen.add(k)",
     ]
@@ -215,3 +262,12 @@ def _all(lists: Iterable[CompiledRows]) -> Iterable[CompiledRows]:
     for rows in lists:
         yield rows
         yield from _all(rows.nested)
+
+
+def _by_depth(lists: tuple[CompiledRows, ...]) -> tuple[tuple[str, tuple[CompiledRows, ...]], ...]:
+    grouped: dict[str, list[CompiledRows]] = {}
+    while lists:
+        for one in lists:
+            grouped[one.rows.collection] = [*grouped.pop(one.rows.collection, []), one]
+        lists = tuple(inner for one in lists for inner in one.nested)
+    return tuple((collection, tuple(found)) for collection, found in grouped.items())

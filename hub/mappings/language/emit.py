@@ -6,8 +6,11 @@ and `v7` the canonical value of rule 7. All text from a mapping enters the code 
 
 from __future__ import annotations
 
-from hub.mappings.language.codecs import Codes, Day, Joined, Many, Marked, Moment, Text
-from hub.mappings.language.rules import Field, Pointer, Values, pointer_text
+from hub.mappings.language.codecs import Codes, Joined, Many, Text
+from hub.mappings.language.marked import Marked
+from hub.mappings.language.pointers import Pointer, counts_rows, pointer_text
+from hub.mappings.language.rules import Field, Values
+from hub.mappings.language.times import Day, Moment
 from hub.relaylog.model import Frozen, nested_model
 
 
@@ -45,6 +48,8 @@ class Objects:
 
     def lookup(self, place: Pointer, rule: int) -> str:
         """Return the code that looks up a place."""
+        if counts_rows(place):
+            return f"found_at(o, {place!r})"
         return f"{self.open(place[:-1], rule)}.get({place[-1]!r})"
 
     def open(self, pointer: Pointer, rule: int) -> str:
@@ -60,10 +65,16 @@ class Objects:
             self.opened[pointer] = variable
         return self.opened[pointer]
 
+    def source(self, field: Field) -> str:
+        """Return the code for a field's source value: by its expression, at its place, or at each of its places."""
+        if field.expression:
+            return f"{self.names.name(f'J{field.rule}', field.expression.find)}(o)"
+        found = [self.lookup(place, field.rule) for place in field.at]
+        return found[0] if len(found) == 1 else f"({', '.join(found)})"
+
     def load(self, field: Field) -> None:
         """Put a field's source value into its variable, before any branch."""
-        found = [self.lookup(place, field.rule) for place in field.at]
-        self.line(f"r{field.rule} = {found[0] if len(found) == 1 else '(' + ', '.join(found) + ')'}")
+        self.line(f"r{field.rule} = {self.source(field)}")
 
 
 class Reading(Objects):
@@ -147,10 +158,10 @@ class Putting(Objects):
         found = self.unmarked
         for field in fields:
             if isinstance(field, Field) and field.name == "writer":
-                found = f"{self.names.decode(field)}({self.lookup(field.at[0], field.rule)}, [])"
+                found = f"{self.names.decode(field)}({self.source(field)}, [])"
         for field in fields:
             if isinstance(field, Field) and isinstance(field.codec, Marked):
-                found = f"({self.names.decode(field)}({self.lookup(field.at[0], field.rule)}, [])[1] or {found})"
+                found = f"({self.names.decode(field)}({self.source(field)}, [])[1] or {found})"
         return found
 
     def _group(self, group: str, fields: list[Field | Values]) -> None:
@@ -208,7 +219,7 @@ class Putting(Objects):
 
     def _clear(self, field: Field | Values, wipe: str) -> None:
         places = (field.each,) if isinstance(field, Values) else field.at
-        many = isinstance(field, Values) or field.target.many
+        many = isinstance(field, Values) or (isinstance(field.codec, Many) and not field.codec.separator)
         wiped = f"{wipe} or " if wipe else ""
         self.line(f"elif clear and ({wiped}{self._cleared(field.name)}):")
         for place in places:
@@ -252,17 +263,14 @@ class Putting(Objects):
             self.line(f"s = {targets}.get(v)", 2)
             self.line(f"if s is not None and s != {raw} and (new or {decoded} != v):", 2)
             self._store(field.at[0], "s", 3)
-        elif isinstance(codec, Many):
-            self._store_if_it_can(field, f"new or {decoded} != v")
         else:
-            self.line(f"if new or {decoded} != v:", 2)
-            self._store(field.at[0], f"{self.names.encode(field)}(v, None)", 3)
+            self._store_if_it_can(field, f"new or {decoded} != v")
 
     def _store_if_it_can(self, field: Field, condition: str) -> None:
         """Store the source's form, where it has one and it isn't what stands there."""
         self.line(f"if {condition}:", 2)
         self.line(f"s = {self.names.encode(field)}(v, r{field.rule})", 3)
-        self.line(f"if s and s != r{field.rule}:", 3)
+        self.line(f"if s is not None and s != r{field.rule}:", 3)
         self._store(field.at[0], "s", 4)
 
     def _put_marked(self, field: Field, codec: Marked) -> None:
@@ -272,8 +280,7 @@ class Putting(Objects):
         self._store(field.at[0], f"{self.names.encode(field)}({values}, None)", 3)
 
     def _put_joined(self, field: Field, decoded: str) -> None:
-        self.line(f"if {decoded} != v:", 2)
-        self.line(f"s = {self.names.encode(field)}(v, None)", 3)
+        self.line(f"s = {self.names.encode(field)}(v, None) if {decoded} != v else None", 2)
         for number, place in enumerate(field.at):
-            self.line(f"if s[{number}] is not None or r{field.rule}[{number}] is not None:", 3)
-            self._store(place, f"s[{number}]", 4)
+            self.line(f"if s is not None and (s[{number}] is not None or r{field.rule}[{number}] is not None):", 2)
+            self._store(place, f"s[{number}]", 3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class MappingError(Exception):
     """A record doesn't fit its mapping: quarantine it, and mend the record or the mapping's rule.
@@ -18,6 +20,16 @@ class MappingError(Exception):
         self.file = file
         self.line = line
         self.remedy = remedy
+
+
+class Unclaimed(Exception):
+    """No mapping claims a record, or several do: mend the `when:` of those named in `claimed_by`."""
+
+    def __init__(self, claimed_by: Sequence[str]) -> None:
+        found = f"Claimed by {', '.join(claimed_by)}" if claimed_by else "No mapping claims it"
+        remedy = "let 'when:' tell them apart" if claimed_by else "check 'when:' and the record's kind"
+        super().__init__(f"exactly one mapping must claim a record. {found}: {remedy}")
+        self.claimed_by = tuple(claimed_by)
 
 
 class Refused(Exception):

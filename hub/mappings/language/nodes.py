@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from hub.mappings.language.rules import Pointer
+from hub.mappings.language.pointers import Pointer, counts_rows
 from hub.payloads.yamlfile import FileError, Mark, YamlList, YamlMap, YamlNode, YamlScalar
 
 T = TypeVar("T")
 
-_FEW = 8
+_FEW = 12
+
+
+class FileText(NamedTuple):
+    """A file as it was read: what a mapping is made of, and what is kept where it is frozen."""
+
+    text: str
+    file: str
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -68,6 +75,28 @@ def pointer_of(text: str, mark: Mark, what: str) -> Pointer:
     if not text.startswith("/") or text == "/":
         raise FileError(mark, f"{what} '{text}' is no place in the record", "Write a JSON Pointer such as /barn/namn")
     return tuple(name.replace("~1", "/").replace("~0", "~") for name in text[1:].split("/"))
+
+
+def as_written_pointer(node: YamlNode, what: str) -> Pointer:
+    """Return a JSON Pointer to a place that is written or searched: it may pick no row of a list by its number."""
+    return written_pointer_of(as_text(node, what), node.mark, what)
+
+
+def written_pointer_of(text: str, mark: Mark, what: str) -> Pointer:
+    """Split a JSON Pointer that may pick no row of a list by its number."""
+    pointer = pointer_of(text, mark, what)
+    if counts_rows(pointer):
+        raise FileError(mark, f"{what} '{text}' counts rows of a list", "Name a place that stays when rows move")
+    return pointer
+
+
+def plain(node: YamlNode) -> object:
+    """Return a node as plain data: text, lists and dicts, None where nothing was written."""
+    if isinstance(node, YamlMap):
+        return {key: plain(value) for key, value in node.items.items()}
+    if isinstance(node, YamlList):
+        return [plain(item) for item in node.items]
+    return None if node.is_null else node.text
 
 
 def required(node: YamlMap, key: str, what: str) -> YamlNode:

@@ -1,25 +1,24 @@
 """The rule tree: what a mapping says, checked and typed, before it is compiled.
 
-A `Field` fills one canonical path; `Rows` feeds one list of the relay log from one list of the record.
+A `Field` fills one canonical path; `Rows` feeds one list of the relay log from one list of the record, or from one
+fixed place in it.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from hub.mappings.language.codecs import Codec
+from hub.mappings.language.expressions import Expression
+from hub.mappings.language.pointers import Pointer, found_at
 from hub.mappings.language.targets import Target
+from hub.payloads.base import Tree
+from hub.payloads.yamlfile import Mark
 from hub.relaylog.codes import Part, Service
 from hub.relaylog.model import Frozen
-
-Pointer = tuple[str, ...]
-"""A JSON Pointer as the names of the objects it passes through."""
-
-
-def pointer_text(pointer: Pointer) -> str:
-    """Write a pointer as in RFC 6901; the root is the empty text."""
-    return "".join("/" + name.replace("~", "~0").replace("/", "~1") for name in pointer)
 
 
 @dataclass(frozen=True)
@@ -28,14 +27,44 @@ class Rule:
 
     path: str
     pointer: Pointer
-    line: int
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a record or a row must say at one place.
+
+    `is`: one of the words, of which the first is written on new rows; `not`: none of them, or nothing at all; `has`:
+    something. `labels` looks at a form's labels, headings and field names in place of one place: all of these.
+    """
+
+    pointer: Pointer
+    test: Literal["is", "not", "has", "labels"]
+    words: tuple[str, ...] = ()
+
+    def holds(self, tree: Tree) -> bool:
+        """Tell whether a record or a row says so. True and false are no words."""
+        if self.test == "labels":
+            labels = {label_word(label) for kind in tree.values() if isinstance(kind, dict) for label in kind}
+            return labels.issuperset(self.words)
+        value = found_at(tree, self.pointer)
+        if self.test == "has":
+            return value is not None and value not in ("", [], {})
+        word = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+        return (word in self.words) is (self.test == "is")
+
+
+def label_word(label: str) -> str:
+    """Return a form's label as labels are compared: letters composed and small, single blanks, no colon at the end."""
+    return " ".join(unicodedata.normalize("NFC", label).split()).rstrip(" :").lower()
 
 
 @dataclass(frozen=True)
 class Field:
-    """One value. `name` is dotted within its owner, `at` has several pointers only for joined text.
+    """One value. `name` is dotted within its owner, `at` has several pointers only for what is joined.
 
-    `const` is what is always written, whatever the log says.
+    `expression` finds the value in place of `at`, and then nothing is written. `const` is what is always written,
+    whatever the log says.
     """
 
     rule: int
@@ -45,6 +74,7 @@ class Field:
     codec: Codec
     writes: bool = True
     const: object = None
+    expression: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -59,12 +89,21 @@ class Values:
     writes: bool
 
 
+Constants = tuple[tuple[Pointer, str], ...]
+"""Text that every new record or row gets at these places."""
+
+
 @dataclass(frozen=True)
 class Rows:
     """One list of the record: each row is an element of `collection`.
 
-    `where` tells rows of several kinds in one list apart; `fixed` are canonical values that every row here has.
-    `belongs` is the element's field that holds the enclosing element's id. `writer` and `part` are fixed values;
+    `slot` makes it one fixed place in place of a list: `each` is then the object there (the one around, where it is
+    empty), and the slot's word the element's key. `where` tells rows of several kinds in one list apart; `fixed` are
+    canonical values that every row here has. `key` has several pointers where it takes all of them to tell rows
+    apart; with `within`, they do so only inside the element around. `alike` are the fields by which a row without a key
+    is known again. `belongs` is the element's field that holds the
+    enclosing element's id, `home` that element's collection and `inside` the rule of its list. `adopts` is the rule
+    of the nested list whose elements stand here while they belong to nothing. `writer` and `part` are fixed values;
     without them the fields, the mark in a text, the mapping's own default and the writer decide.
     """
 
@@ -72,16 +111,22 @@ class Rows:
     collection: str
     model: type[Frozen]
     each: Pointer
-    key: Pointer | None
+    slot: str | None
+    key: tuple[Pointer, ...]
+    within: bool
+    alike: tuple[str, ...]
     key_rule: int
     fields: tuple[Field | Values, ...]
     nested: tuple[Rows, ...]
-    where: tuple[tuple[Pointer, str], ...]
+    where: tuple[Condition, ...]
     fixed: dict[str, object]
+    on_create: Constants
     writer: Service | None
     part: Part | None
     belongs: str | None
     home: str | None
+    inside: int | None
+    adopts: int | None
     writes: bool
 
 
@@ -102,14 +147,17 @@ class Sample:
 
 @dataclass(frozen=True)
 class Header:
-    """What a mapping says of itself."""
+    """What a mapping says of itself. `options` are the payload's, as plain data; `extends` is the base's id."""
 
     id: str
     version: int
+    extends: str | None
     origin: str
     payload: str
-    when: tuple[tuple[Pointer, str], ...]
+    options: dict[str, object]
+    when: tuple[Condition, ...]
     volatile: tuple[Pointer, ...]
+    on_create: Constants
     own: frozenset[Service]
     part: Part | None
     required: tuple[str, ...]
@@ -118,11 +166,14 @@ class Header:
 
 @dataclass(frozen=True)
 class RuleTree:
-    """A whole mapping. `writer` is the service that wrote what says nothing else, read from the record or fixed."""
+    """A whole mapping. `writer` is the service that wrote what says nothing else, read from the record or fixed.
 
-    file: str
+    `lists` are the names of the shared code lists that its rules use.
+    """
+
     header: Header
     writer: Field | Service | None
     fields: tuple[Field | Values, ...]
     rows: tuple[Rows, ...]
     rules: tuple[Rule, ...]
+    lists: frozenset[str]

@@ -85,6 +85,7 @@ class _Loader:
             TenantSettings,
             connections=tuple(connection for connection in connections if connection),
             rules=tuple(rules),
+            mappings=folder / "mappings" if (folder / "mappings").is_dir() else None,
         )
 
     def _check_number(self, node: YamlMap, folder: str) -> None:

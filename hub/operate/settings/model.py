@@ -179,10 +179,11 @@ class UnitSettings(Frozen):
 
 
 class TenantSettings(Frozen):
-    """One municipality: who it is, its units, its connections and its dated rules."""
+    """One municipality: who it is, its units, its connections, its dated rules, and the folder of its own mappings."""
 
     connections: Annotated[tuple[ConnectionSettings, ...], GIVEN]
     rules: Annotated[tuple[DatedRule, ...], GIVEN]
+    mappings: Annotated[Path | None, GIVEN] = None
     name: str
     organisation_number: OrganisationNumber
     language: Literal["nb", "nn"]

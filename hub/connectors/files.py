@@ -1,0 +1,228 @@
+"""A watched folder: for a system that can only export and import files. Honest, and good enough to stay.
+
+    in/       the system, or a person, puts files here; a file is taken only when it is whole
+    done/     files that were taken in
+    failed/   files that were not, each with its reason beside it in `<name>.reason.txt`
+    out/      the hub puts changed records here, each whole or not there
+
+What a file says is stored before the file is moved. A file that a crash left in `in/` is read again and found
+unchanged. A folder holds changes, never a whole listing: what is not there is not gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from hub.connectors.base import (
+    Accepted,
+    Misconfigured,
+    Outgoing,
+    Page,
+    Refused,
+    Setting,
+    SourceRecord,
+    Spec,
+    Tree,
+    Unavailable,
+    Unreadable,
+)
+from hub.connectors.http import Clock
+from hub.payloads.base import Payload, PayloadError
+from hub.payloads.csv import CsvPayload
+
+SPEC = Spec(
+    system="folder",
+    title="Mappe (filutveksling)",
+    summary="For fagsystemer som bare kan eksportere og importere filer: inn, ut, ferdig og feilet.",
+    capabilities=frozenset({"pull", "push", "document"}),
+    promise="A change is one file, named by its delivery, whole in `out/` or not there, read back before it counts.",
+    profile={
+        "exchange": Setting("files in in/ and out/", "assumed", "no vendor publishes a file exchange of relay logs")
+    },
+)
+
+BOXES = ("in", "out", "done", "failed")
+UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart")
+MAX_BYTES = 64 * 1024 * 1024
+
+
+class Settings(BaseModel):
+    """What a municipality configures of a folder.
+
+    A file is whole when a file `<name><marker>` lies beside it, or, without a marker, when it has not changed for
+    `quiet_seconds`. `suffix` is the ending of what the hub writes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    folder: Path
+    suffix: str
+    marker: str = ""
+    quiet_seconds: int = 10
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a folder must know of its template: the payload, and how a tree names its record."""
+
+    payload: Payload
+    identify: Callable[[Tree], str]
+
+
+class Folder:
+    """One folder of one system. A listing is never whole: `lists_all` is False."""
+
+    lists_all = False
+
+    def __init__(self, settings: Settings, template: Template, clock: Clock) -> None:
+        self._settings = settings
+        self._template = template
+        self._clock = clock
+
+    def check(self) -> None:
+        """See that all four boxes are there and may be written. Makes what is missing within an existing folder."""
+        if not self._settings.folder.is_dir():
+            raise Misconfigured("no_folder", "the folder is not there", "Make it, or mount it, and check its path")
+        for box in BOXES:
+            try:
+                self._box(box).mkdir(exist_ok=True)
+            except OSError as error:
+                raise Misconfigured("no_access", f"{box}/ cannot be made ({error.strerror})", CHECK_RIGHTS) from None
+            if not os.access(self._box(box), os.R_OK | os.W_OK | os.X_OK):
+                raise Misconfigured("no_access", f"{box}/ may not be read and written", CHECK_RIGHTS)
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the records of each whole file, the oldest first, a page a file."""
+        self.check()
+        for path in self._whole_files():
+            yield self._page(path)
+
+    def settle(self, page: Page, refused: Mapping[str, str]) -> None:
+        """Move a page's file where it belongs, once what it said is stored.
+
+        `refused` gives the reason, place and rule without values, of each record that was not taken in.
+        """
+        path = self._box("in") / page.token
+        reasons = [*(f"{each.code}: {each.place or '/'}. {each.remedy}" for each in page.unreadable), *refused.values()]
+        self._move(path, "failed" if reasons else "done", reasons)
+
+    def fetch(self, record_id: str) -> SourceRecord:
+        """Refuse: a folder cannot be asked for one record."""
+        raise Refused("cannot_look_up", f"a folder cannot be asked for record {record_id}", "Wait for its next file")
+
+    def update(self, outgoing: Outgoing) -> Accepted:
+        """Write the changed record as one file, read it back, and answer with what it says."""
+        self.check()
+        data = self._encoded(outgoing)
+        path = self._box("out") / f"{outgoing.key}{self._settings.suffix}"
+        if not path.exists():
+            _write_whole(path, data)
+        if path.read_bytes() != data:
+            raise Refused(
+                "other_content", "another file of this delivery lies in out/", "Move it away after a look at it"
+            )
+        return Accepted(self._read_back(outgoing.before.id, data), f"out/{path.name}")
+
+    def _read_back(self, record_id: str, data: bytes) -> SourceRecord:
+        return next(record for record in self._records(data) if record.id == record_id)
+
+    def _encoded(self, outgoing: Outgoing) -> bytes:
+        payload = self._template.payload
+        try:
+            if isinstance(payload, CsvPayload):
+                return payload.encode_set([(outgoing.before.id, outgoing.after)], None)
+            return payload.encode(outgoing.after, outgoing.before.original)
+        except PayloadError as error:
+            raise Refused(
+                f"payload_{error.code}", f"the record cannot be written at {error.place}", error.remedy
+            ) from None
+
+    def _page(self, path: Path) -> Page:
+        data = path.read_bytes()
+        try:
+            return Page(tuple(self._records(data)), token=path.name)
+        except PayloadError as error:
+            found = Unreadable(sha256(data).hexdigest()[:32], data, error.code, error.place, error.remedy)
+            return Page((), unreadable=(found,), token=path.name)
+
+    def _records(self, data: bytes) -> Iterator[SourceRecord]:
+        payload = self._template.payload
+        if isinstance(payload, CsvPayload):
+            for key, tree in payload.decode_set(data):
+                yield SourceRecord(key, _version(json.dumps(tree).encode()), tree)
+        else:
+            tree = payload.decode(data)
+            yield self._record(self._template.identify(tree), tree, data)
+
+    def _record(self, record_id: str, tree: Tree, data: bytes) -> SourceRecord:
+        return SourceRecord(record_id, _version(data), tree, original=data)
+
+    def _whole_files(self) -> list[Path]:
+        """Return the files that nobody writes to any more, the oldest first."""
+        marker, now = self._settings.marker, self._clock.now()
+        found = []
+        for path in self._box("in").iterdir():
+            if not path.is_file() or path.name.startswith(".") or path.suffix in UNFINISHED:
+                continue
+            if marker and (path.name.endswith(marker) or not path.with_name(path.name + marker).exists()):
+                continue
+            state = path.stat()
+            quiet = now.timestamp() - state.st_mtime
+            if marker or quiet >= timedelta(seconds=self._settings.quiet_seconds).total_seconds():
+                found.append((state.st_mtime_ns, path.name, path))
+            if state.st_size > MAX_BYTES:
+                raise Unavailable(
+                    "too_large", f"a file of more than {MAX_BYTES} bytes lies in in/", "Split it or move it away"
+                )
+        return [path for _, _, path in sorted(found)]
+
+    def _move(self, path: Path, box: str, reasons: list[str]) -> None:
+        """Move a file, under a name that no earlier one has; its reasons first, so that none is without."""
+        number, target = 0, self._box(box) / path.name
+        while target.exists():
+            number += 1
+            target = self._box(box) / f"{path.stem}.{number}{path.suffix}"
+        if reasons:
+            text = "".join(f"{reason}\n" for reason in reasons)
+            _write_whole(target.with_name(f"{target.name}.reason.txt"), text.encode())
+        path.replace(target)
+        if self._settings.marker:
+            path.with_name(path.name + self._settings.marker).unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        _sync_folder(path.parent)
+
+    def _box(self, name: str) -> Path:
+        return self._settings.folder / name
+
+
+def _version(data: bytes) -> str:
+    return sha256(data).hexdigest()[:16]
+
+
+CHECK_RIGHTS = "Give the hub's user the right to read and write there"
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.part")
+    with draft.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

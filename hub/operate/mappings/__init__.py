@@ -1,0 +1,1 @@
+"""What people do with mappings before they run: check, try, compare, draft and freeze them."""

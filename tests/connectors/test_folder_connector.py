@@ -1,0 +1,155 @@
+"""The watched folder: only whole files are taken, each ends where a person finds it, and what is written is whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hub.connectors.base import Misconfigured, Outgoing, Page, Refused
+from hub.connectors.files import BOXES, Folder, Settings, Template
+from hub.connectors.http import Clock
+from hub.payloads.base import Tree
+from hub.payloads.registry import payload
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+def _name(tree: Tree) -> str:
+    return str(tree.get("id", ""))
+
+
+@dataclass
+class Site:
+    """A folder with its four boxes, and the connector on it."""
+
+    folder: Path
+    connector: Folder
+
+    def put(self, name: str, data: bytes, *, quiet: timedelta = timedelta(minutes=1)) -> Path:
+        """Let the system put a file that has not changed for a while."""
+        path = self.folder / "in" / name
+        path.write_bytes(data)
+        at = (NOW - quiet).timestamp()
+        os.utime(path, (at, at))
+        return path
+
+    def names(self, box: str) -> list[str]:
+        """List a box."""
+        return sorted(path.name for path in (self.folder / box).iterdir())
+
+
+Make = Callable[..., Site]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Make a folder connection that takes JSON."""
+
+    def made(**settings: str) -> Site:
+        clock = Clock(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _: None)
+        chosen = Settings.model_validate({"folder": tmp_path, "suffix": ".json", **settings})
+        connector = Folder(chosen, Template(payload("json", {}), _name), clock)
+        connector.check()
+        return Site(tmp_path, connector)
+
+    return made
+
+
+def test_a_whole_file_is_read_and_then_moved_to_done(make: Make) -> None:
+    """Reading moves nothing; once what it said is stored, the file lies in done/ and is not read again."""
+    site = make()
+    site.put("a.json", b'{"id": "1"}')
+    (page,) = site.connector.pages()
+    assert [(record.id, record.tree) for record in page.records] == [("1", {"id": "1"})]
+    assert site.names("in") == ["a.json"]
+    site.connector.settle(page, {})
+    assert (site.names("in"), site.names("done")) == ([], ["a.json"])
+    assert list(site.connector.pages()) == []
+
+
+def test_a_file_that_is_being_written_is_left_alone(make: Make) -> None:
+    """Neither a file that changed a moment ago, nor one named as unfinished, nor a hidden one is taken."""
+    site = make()
+    site.put("a.json", b"{}", quiet=timedelta(seconds=3))
+    site.put("b.json.part", b"{}")
+    site.put(".c.json", b"{}")
+    assert list(site.connector.pages()) == []
+
+
+def test_with_a_marker_only_marked_files_are_whole(make: Make) -> None:
+    """A file is taken when its marker lies beside it, however fresh, and the marker goes with it."""
+    site = make(marker=".ok")
+    site.put("a.json", b'{"id": "1"}', quiet=timedelta())
+    assert list(site.connector.pages()) == []
+    site.put("a.json.ok", b"")
+    (page,) = site.connector.pages()
+    site.connector.settle(page, {})
+    assert (site.names("in"), site.names("done")) == ([], ["a.json"])
+
+
+def test_a_broken_file_ends_in_failed_with_its_reason(make: Make) -> None:
+    """The reason names kind, place and remedy, and nothing that the file holds."""
+    site = make()
+    site.put("a.json", b'{"id": "SECRET')
+    (page,) = site.connector.pages()
+    assert (page.records, len(page.unreadable)) == ((), 1)
+    site.connector.settle(page, {})
+    assert site.names("failed") == ["a.json", "a.json.reason.txt"]
+    reason = (site.folder / "failed" / "a.json.reason.txt").read_text()
+    assert reason.startswith("syntax: ")
+    assert "SECRET" not in reason
+
+
+def test_a_refused_record_takes_its_file_to_failed(make: Make) -> None:
+    """What the hub could not take in is told beside the file, and two files of one name keep apart."""
+    site = make()
+    for _ in range(2):
+        site.put("a.json", b'{"id": "1"}')
+        (page,) = site.connector.pages()
+        site.connector.settle(page, {"1": "unmapped: /barn (line 12: subject.name)"})
+    assert [name for name in site.names("failed") if name.endswith(".json")] == ["a.1.json", "a.json"]
+    assert "line 12" in (site.folder / "failed" / "a.1.json.reason.txt").read_text()
+
+
+def test_files_are_taken_in_the_order_they_came(make: Make) -> None:
+    """The oldest first, so that a later version of a record wins."""
+    site = make()
+    site.put("new.json", b'{"id": "2"}', quiet=timedelta(minutes=1))
+    site.put("old.json", b'{"id": "1"}', quiet=timedelta(minutes=9))
+    assert [page.records[0].id for page in site.connector.pages()] == ["1", "2"]
+
+
+def test_a_change_is_one_whole_file_and_the_same_again_is_the_same(make: Make) -> None:
+    """A delivery is written once under its own key; sent again it is answered alike, and other content is refused."""
+    site = make()
+    site.put("a.json", b'{\n  "id": "1",\n  "x": 1\n}\n')
+    before = next(iter(site.connector.pages())).records[0]
+    outgoing = Outgoing(before, {"id": "1", "x": 2}, "key-1")
+    accepted = site.connector.update(outgoing)
+    assert site.names("out") == ["key-1.json"]
+    assert (site.folder / "out" / "key-1.json").read_bytes() == b'{\n  "id": "1",\n  "x": 2\n}\n'
+    assert (accepted.record.id, accepted.record.tree) == ("1", {"id": "1", "x": 2})
+    assert site.connector.update(outgoing) == accepted
+    with pytest.raises(Refused, match="Move it away"):
+        site.connector.update(Outgoing(before, {"id": "1", "x": 3}, "key-1"))
+
+
+def test_a_missing_folder_is_told_with_the_remedy(make: Make) -> None:
+    """A share that is not mounted is not replaced by a new folder."""
+    site = make()
+    for box in BOXES:
+        (site.folder / box).rmdir()
+    site.folder.rmdir()
+    with pytest.raises(Misconfigured, match="mount it"):
+        list(site.connector.pages())
+
+
+def test_a_folder_never_says_that_something_is_gone(make: Make) -> None:
+    """What is not in the folder is not gone: a listing is never whole, and a page of nothing is no page."""
+    assert make().connector.lists_all is False
+    assert Page(()).records == ()
