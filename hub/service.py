@@ -140,7 +140,7 @@ def check_all(hub: Hub, name: str = "") -> Iterator[Check]:
         tenant = hub.tenants[settings.organisation_number]
         for connection in settings.connections:
             yield _check_connection(tenant.connections[connection.id], connection.system)
-        yield _check_archive(tenant)
+        yield _check_archive(tenant, settings.archive.folder if settings.archive else Path())
 
 
 def _check_connection(connection: Connection, system: str) -> Check:
@@ -152,11 +152,13 @@ def _check_connection(connection: Connection, system: str) -> Check:
     return Check(connection.id, well=True, detail=f"reached; settings of its profile: {told}")
 
 
-def _check_archive(tenant: Tenant) -> Check:
+def _check_archive(tenant: Tenant, folder: Path) -> Check:
     if tenant.archive is None:
         name, remedy = f"{tenant.organisation_number}/archive", "No archive. Set folder_is_archive and archive.folder"
         return Check(name, well=False, detail=remedy)
     if tenant.archive.settings(tenant.today()) is None:
         remedy = "No archive settings hold today. Write rules/archive.yaml with a valid_from"
         return Check(tenant.archive.id, well=False, detail=remedy)
+    if not folder.is_dir():
+        return Check(tenant.archive.id, well=False, detail="The archive folder is not there. Mount it, or make it")
     return Check(tenant.archive.id, well=True, detail="the folder counts as the archive")
