@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from hub.store.events import Action, append
 from hub.store.sealing import Purpose, Sealer, TenantKeys
@@ -187,12 +187,13 @@ class Inbox:
 
     # --- quarantine ----------------------------------------------------------------------------------------------
 
-    def quarantined(self, tx: Connection, connection: str) -> dict[str, str]:
-        """Return the change hash of each record in quarantine, by the system's id."""
+    def quarantined(self, tx: Connection, connection: str, foreign_ids: Iterable[str]) -> dict[str, str]:
+        """Return the change hash of each of these records that is in quarantine, by the system's id."""
         rows = tx.execute(
             select(quarantine.c.foreign_id, quarantine.c.change_hash).where(
                 quarantine.c.tenant == self._tenant,
                 quarantine.c.connection == connection,
+                quarantine.c.foreign_id.in_(list(foreign_ids)),
                 quarantine.c.state == QuarantineState.OPEN,
             )
         )
@@ -255,11 +256,6 @@ class Inbox:
         for quarantine_id in tx.scalars(taken).all():
             append(tx, self._tenant, Action.RECORD_REPLAYED, "quarantine", quarantine_id, ACTOR, now)
 
-    def open_quarantine(self, tx: Connection) -> list[Row[Any]]:
-        """Return what is in quarantine, the oldest first."""
-        where = (quarantine.c.tenant == self._tenant, quarantine.c.state == QuarantineState.OPEN)
-        return list(tx.execute(select(quarantine).where(*where).order_by(quarantine.c.first_seen_at)))
-
     # --- proposals -----------------------------------------------------------------------------------------------
 
     def propose(self, tx: Connection, connection: str, log_id: str | None, new: NewProposal, now: datetime) -> None:
@@ -296,24 +292,3 @@ class Inbox:
             )
         )
         append(tx, self._tenant, Action.PROPOSAL_MADE, "proposal", proposal_id, ACTOR, now, kind=str(new.kind))
-
-    def open_proposals(self, tx: Connection) -> list[Row[Any]]:
-        """Return open proposals, the oldest first."""
-        where = (proposals.c.tenant == self._tenant, proposals.c.state == ProposalState.OPEN)
-        return list(tx.execute(select(proposals).where(*where).order_by(proposals.c.first_seen_at)))
-
-    def counts(self, tx: Connection) -> dict[str, int]:
-        """Return how much of each kind is open."""
-        tables = {
-            "holds": (holds, HoldState.OPEN),
-            "conflicts": (conflicts, ConflictState.OPEN),
-            "quarantine": (quarantine, QuarantineState.OPEN),
-            "proposals": (proposals, ProposalState.OPEN),
-        }
-        return {
-            name: tx.scalar(
-                select(func.count()).select_from(table).where(table.c.tenant == self._tenant, table.c.state == state)
-            )
-            or 0
-            for name, (table, state) in tables.items()
-        }

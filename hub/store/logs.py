@@ -83,14 +83,21 @@ class LogStore:
         self.keys = keys
         self.tenant = keys.tenant
 
-    def known_records(self, tx: Connection, connection: str) -> dict[str, KnownRecord]:
-        """Return every record of a connection by the system's id."""
+    def known_records(self, tx: Connection, connection: str, foreign_ids: Iterable[str]) -> dict[str, KnownRecord]:
+        """Return those of a connection's records that are known, by the system's id."""
         rows = tx.execute(
             select(records.c.foreign_id, records.c.log_id, records.c.change_hash).where(
-                records.c.tenant == self.tenant, records.c.connection == connection
+                records.c.tenant == self.tenant,
+                records.c.connection == connection,
+                records.c.foreign_id.in_(list(foreign_ids)),
             )
         )
         return {row.foreign_id: KnownRecord(row.log_id, row.change_hash) for row in rows}
+
+    def record_count(self, tx: Connection, connection: str) -> int:
+        """Return how many records of a connection are known."""
+        mine = (records.c.tenant == self.tenant, records.c.connection == connection)
+        return tx.scalar(select(func.count()).select_from(records).where(*mine)) or 0
 
     def seen_again(
         self, tx: Connection, connection: str, foreign_ids: Iterable[str], run_id: str | None, now: datetime
@@ -267,10 +274,6 @@ class LogStore:
         """Have it decided again what to send of every log: a day has passed, or a system can be asked at last."""
         tx.execute(update(logs).where(logs.c.tenant == self.tenant).values(routed_version=-1))
 
-    def all_ids(self, tx: Connection) -> list[str]:
-        """Return the ids of all logs."""
-        return list(tx.scalars(select(logs.c.log_id).where(logs.c.tenant == self.tenant).order_by(logs.c.log_id)))
-
     def closed_ids(self, tx: Connection) -> list[str]:
         """Return the ids of closed logs."""
         where = and_(logs.c.tenant == self.tenant, logs.c.status == LogStatus.CLOSED)
@@ -283,13 +286,6 @@ class LogStore:
             .where(logs.c.tenant == self.tenant, logs.c.log_id == stored.log_id)
             .values(routed_version=stored.version)
         )
-
-    def count(self, tx: Connection, status: LogStatus | None = None) -> int:
-        """Return how many logs there are, of one status or of all."""
-        where = [logs.c.tenant == self.tenant]
-        if status is not None:
-            where.append(logs.c.status == status)
-        return tx.scalar(select(func.count()).select_from(logs).where(*where)) or 0
 
 
 DONE_MEASURES = frozenset({MeasureStatus.GOAL_REACHED, MeasureStatus.NO_EFFECT, MeasureStatus.STOPPED})

@@ -110,15 +110,6 @@ class WorkStore:
         """Write what a run has done so far."""
         tx.execute(update(runs).where(runs.c.run_id == run_id).values(counts=counts))
 
-    def last_run(self, tx: Connection, connection: str) -> Row[Any] | None:
-        """Return the latest run of a connection that began."""
-        return tx.execute(
-            select(runs)
-            .where(runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.started_at.is_not(None))
-            .order_by(runs.c.started_at.desc())
-            .limit(1)
-        ).first()
-
     def cursor(self, tx: Connection, connection: str) -> str | None:
         """Return how far a connection has been read; None before its first whole run."""
         where = (cursors.c.tenant == self._tenant, cursors.c.connection == connection)
@@ -203,16 +194,6 @@ class WorkStore:
         where = deliveries.c.delivery_id == delivery_id
         tx.execute(update(deliveries).where(where).values(state=DeliveryState.SENDING, sent_at=now))
         append(tx, self._tenant, Action.DELIVERY_SENT, "delivery", delivery_id, ACTOR, now)
-
-    def delivery_counts(self, tx: Connection, kind: DeliveryKind) -> dict[tuple[str, DeliveryState], int]:
-        """Return how many deliveries stand where, by connection and state."""
-        c = deliveries.c
-        rows = tx.execute(
-            select(c.connection, c.state, func.count().label("number"))
-            .where(c.tenant == self._tenant, c.kind == kind)
-            .group_by(c.connection, c.state)
-        )
-        return {(row.connection, row.state): row.number for row in rows}
 
     def _event(self, tx: Connection, state: DeliveryState, delivery_id: str, log_id: str, now: datetime) -> None:
         append(tx, self._tenant, DELIVERY_EVENTS[state], "delivery", delivery_id, ACTOR, now, log=log_id)

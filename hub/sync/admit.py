@@ -55,8 +55,9 @@ class Admitter:
     def page(self, tx: Transaction, records: tuple[SourceRecord, ...], now: datetime) -> dict[Admission, int]:
         """Take a page in and return what became of its records; `refused` then says why some were not."""
         self.refused = {}
-        known = self._tenant.logs.known_records(tx, self._connection.id)
-        suspect = self._tenant.inbox.quarantined(tx, self._connection.id)
+        ids = [record.id for record in records]
+        known = self._tenant.logs.known_records(tx, self._connection.id, ids)
+        suspect = self._tenant.inbox.quarantined(tx, self._connection.id, ids)
         counts = dict.fromkeys(Admission, 0)
         again: list[str] = []
         for record in records:

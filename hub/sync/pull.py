@@ -91,7 +91,7 @@ def _look_for_missing(
 ) -> None:
     """Note what a complete listing lacks. Too much at once is a fault of the source, not the end of its logs."""
     missing = tenant.logs.missing(tx, connection.id, run_id)
-    known = len(tenant.logs.known_records(tx, connection.id)) - result.counts[Admission.NEW]
+    known = tenant.logs.record_count(tx, connection.id) - result.counts[Admission.NEW]
     if known >= SMALL_LISTING and (known - len(missing)) * 100 < known * LEAST_PERCENT:
         result.state, result.error = RunState.HELD, "listing_too_short"
         result.remedy = (
