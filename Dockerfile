@@ -2,6 +2,9 @@
 # Configuration and keys come in read-only, data stays on a volume, secrets and STAFETTHUB_KEY_FILE come from hub.env:
 #   docker run -v "$PWD/config:/srv/stafetthub/config:ro" -v "$PWD/keys:/run/keys:ro" \
 #     -v stafetthub:/var/lib/stafetthub --env-file hub.env stafetthub
+# That is everything in one. On PostgreSQL the same image may run apart, with the same volume and any number of each:
+#   docker run … stafetthub scheduler      docker run … stafetthub worker --workers 8
+# A stop takes up to ten seconds: docker stop --timeout 15, or stop_grace_period: 15s.
 
 FROM python:3.11-slim-bookworm AS libraries
 COPY requirements.txt /

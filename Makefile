@@ -33,13 +33,11 @@ lint: setup ## check style, types and which room imports which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## measure how fast it is
-	@if ls tests/bench/*.py >/dev/null 2>&1; then $(BIN)/python -m pytest tests/bench -m 'long or not long' $(ARGS); \
-	else echo "Nothing to measure yet: the benchmarks come with the durable sync."; fi
+bench: setup $(VENV)/dlt/.made ## measure how fast it is, beside its peers
+	$(BIN)/python -m pytest tests/bench -m 'long or not long' $(ARGS)
 
-faults: setup ## stop, cut off and kill it, and see that nothing is lost
-	@if ls tests/faults/*.py >/dev/null 2>&1; then $(BIN)/python -m pytest tests/faults -m 'long or not long' $(ARGS); \
-	else echo "Nothing to break yet: the fault tests come with the durable sync."; fi
+faults: setup ## stop, cut off and kill it in full, and see that nothing is lost (hours; test-long does a short round)
+	STAFETTHUB_FAULTS=full $(BIN)/python -m pytest tests/faults -m 'long or not long' -s $(ARGS)
 
 pin: setup ## choose the newest fitting versions anew and write them with hashes
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install pip-tools
@@ -69,6 +67,12 @@ $(VENV)/.runtime: requirements.txt | $(BIN)/pip
 	  pathlib.Path(site, "stafetthub.pth").write_text(os.path.relpath(".", site) + "\n")'
 	@printf '%s\n' '#!/bin/sh' "'''exec' \"\$$(dirname \"\$$0\")/python\" \"\$$0\" \"\$$@\"" "' '''" \
 	  'from hub.cli import main' 'main()' > $(BIN)/hub && chmod +x $(BIN)/hub
+	@touch $@
+
+# A peer in the benchmarks only, with versions of its own.
+$(VENV)/dlt/.made: tests/bench/peers/dlt.txt | $(BIN)/pip
+	$(PYTHON) -m venv $(VENV)/dlt
+	$(VENV)/dlt/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r $<
 	@touch $@
 
 $(VENV)/.checks: requirements-dev.txt $(VENV)/.runtime

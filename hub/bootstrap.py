@@ -17,10 +17,10 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from hub.connectors import files, samspill, vigilo
+from hub.connectors import files, relaylog, samspill, vigilo
 from hub.connectors.archive.encryption import Encrypt
 from hub.connectors.archive.folder import FolderArchive
-from hub.connectors.base import Connector, ConnectorError, Spec, Tree, Unavailable
+from hub.connectors.base import Connector, ConnectorError, Gate, Spec, Tree, Unavailable
 from hub.connectors.http import Clock, Http, Limits
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.mappings import load_shipped, mappings_of, shipped
@@ -33,12 +33,14 @@ from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
 from hub.relaylog.sharing import Sharing
 from hub.sandbox.proof import PROOF_FILE, check_proof
+from hub.store.connections import ConnectionState, GateRules
 from hub.store.database import Database, open_database
 from hub.store.inbox import Inbox
 from hub.store.logs import LogStore
 from hub.store.sealing import TenantKeys, read_key_file
 from hub.store.work import WorkStore
 from hub.sync.context import Archive, Connection, Tenant
+from hub.sync.gate import RowGate
 
 
 @dataclass(frozen=True)
@@ -58,20 +60,28 @@ class Surroundings:
     clock: Clock
     profile: Mapping[str, str]
     mapping: TemplateMapping
+    gate: Gate
 
 
 def _vigilo(settings: BaseModel, around: Surroundings) -> Connector:
-    return vigilo.Vigilo(vigilo.Settings.model_validate(settings), around.limits, around.clock, around.profile)
+    own = vigilo.Settings.model_validate(settings)
+    return vigilo.Vigilo(own, around.limits, around.clock, around.profile, around.gate)
 
 
 def _samspill(settings: BaseModel, around: Surroundings) -> Connector:
-    return samspill.Samspill(samspill.Settings.model_validate(settings), around.limits, around.clock, around.profile)
+    own = samspill.Settings.model_validate(settings)
+    return samspill.Samspill(own, around.limits, around.clock, around.profile, around.gate)
+
+
+def _relaylog(settings: BaseModel, around: Surroundings) -> Connector:
+    own = relaylog.Settings.model_validate(settings)
+    return relaylog.RelayLogs(own, around.limits, around.clock, around.profile, around.gate)
 
 
 def _folder(settings: BaseModel, around: Surroundings) -> Connector:
     mapping = around.mapping
     template = files.Template(payload(mapping.payload, mapping.payload_options), partial(_named, mapping))
-    return files.Folder(files.Settings.model_validate(settings), template, around.clock)
+    return files.Folder(files.Settings.model_validate(settings), template, around.clock, around.gate)
 
 
 def _named(mapping: TemplateMapping, tree: Tree) -> str:
@@ -86,6 +96,7 @@ SYSTEMS: Mapping[str, System] = MappingProxyType(
     {
         "vigilo": System(vigilo.SPEC, vigilo.Settings, _vigilo),
         "samspill": System(samspill.SPEC, samspill.Settings, _samspill),
+        "relaylog": System(relaylog.SPEC, relaylog.Settings, _relaylog),
         "folder": System(files.SPEC, files.Settings, _folder),
     }
 )
@@ -214,7 +225,7 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
         organisation_number=tenant.organisation_number,
         name=tenant.name,
         synthetic_ids=settings.environment != "production",
-        connections={connection.id: _connection(connection, clock, known) for connection in tenant.connections},
+        connections={each.id: _connection(each, clock, known, _gate(each, db, clock)) for each in tenant.connections},
         rules=rules,
         archive=_archive(tenant, keys, clock),
         db=db,
@@ -226,14 +237,22 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
     )
 
 
-def _connection(settings: ConnectionSettings, clock: Clock, known: Mapping[str, TemplateMapping]) -> Connection:
+def _gate(settings: ConnectionSettings, db: Database, clock: Clock) -> RowGate:
+    breaker, rate = settings.breaker, settings.rate
+    rules = GateRules(breaker.failures, breaker.period, rate.per_second if rate else None)
+    return RowGate(db, ConnectionState(settings.tenant, settings.id), rules, clock)
+
+
+def _connection(
+    settings: ConnectionSettings, clock: Clock, known: Mapping[str, TemplateMapping], gate: Gate
+) -> Connection:
     timeouts, system = settings.timeouts, SYSTEMS[settings.system]
     paths = {name for name in system.spec.profile if name.endswith("_path")}
     if unknown := sorted(set(settings.profile) - paths):
         raise UnknownProfileSetting(
             f"{settings.id}: profile has no path '{unknown[0]}'. It has {', '.join(sorted(paths))}"
         )
-    limits = Limits(connect=timeouts.connect, read=timeouts.read, total=timeouts.total)
+    limits = Limits(timeouts.connect, timeouts.read, timeouts.total, longest_peace=settings.longest_peace)
     if settings.mapping not in known and settings.mapping not in shipped():
         raise UnknownMapping(f"{settings.id}: no mapping '{settings.mapping}'. Known: {', '.join(shipped())}")
     mapping = known.get(settings.mapping) or load_shipped(settings.mapping)
@@ -242,7 +261,7 @@ def _connection(settings: ConnectionSettings, clock: Clock, known: Mapping[str, 
         services=settings.services,
         readers=settings.readers,
         mapping=mapping,
-        connector=system.make(settings.own, Surroundings(limits, clock, settings.profile, mapping)),
+        connector=system.make(settings.own, Surroundings(limits, clock, settings.profile, mapping, gate)),
         first_contact=settings.first_contact,
         deliver=settings.deliver,
         verified_ids=settings.verified_ids,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from hub.command import CONFIG, ConfigOption
+from hub.command import opened as _opened
+from hub.inbox_cli import app as inbox_app
 from hub.mapping_cli import app as mapping_app
-
-if TYPE_CHECKING:
-    from hub.bootstrap import Hub
+from hub.report_cli import app as report_app
+from hub.report_cli import document
 
 app = typer.Typer(
     name="hub",
@@ -23,16 +23,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-inbox_app = typer.Typer(
-    help="What waits for a person: holds, conflicts, quarantine and proposals.", no_args_is_help=True
-)
 keys_app = typer.Typer(help="The keys that seal everything a municipality stores.", no_args_is_help=True)
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(keys_app, name="keys")
+store_app = typer.Typer(help="The database that everything is stored in.", no_args_is_help=True)
+app.add_typer(store_app, name="store")
 app.add_typer(mapping_app, name="mapping")
-
-ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
-CONFIG = Path("config")
+app.add_typer(report_app, name="report")
+app.command()(document)
 
 
 def main() -> None:
@@ -53,22 +51,6 @@ def _known(error: Exception) -> bool:
 def _fail(message: str) -> NoReturn:
     typer.echo(message, err=True)
     sys.exit(1)
-
-
-@contextmanager
-def _opened(config: Path, *, calls: bool = False) -> Iterator[Hub]:
-    """Open the hub of a configuration; `calls` tells that systems will be called, so that they may have to prove."""
-    from hub.bootstrap import check_assumptions, open_hub, read_settings, system_clock
-    from hub.operate.logging import configure_logging
-    from hub.operate.process import Process
-
-    process, clock = Process(), system_clock()
-    settings = read_settings(config, os.environ)
-    configure_logging(settings.environment, process.log_level or settings.log_level, sys.stderr)
-    with open_hub(settings, clock) as hub:
-        for tenant in settings.tenants if calls else ():
-            check_assumptions(tenant.connections, clock, process.sandbox_proof())
-        yield hub
 
 
 def _show_version(asked: bool) -> None:
@@ -136,6 +118,39 @@ def run(
 
 
 @app.command()
+def scheduler(config: ConfigOption = CONFIG) -> None:
+    """Tell workers when work is due, until stopped. On PostgreSQL; any number may run."""
+    from hub.service import serve_until_stopped
+
+    with _opened(config) as hub:
+        serve_until_stopped(hub, 0)
+
+
+@app.command()
+def worker(
+    config: ConfigOption = CONFIG,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="How many rows of work to do at once.")] = 2,
+) -> None:
+    """Do the work that schedulers tell of, until stopped. On PostgreSQL; any number may run, on any machine."""
+    from hub.service import serve_until_stopped
+
+    with _opened(config, calls=True) as hub:
+        serve_until_stopped(hub, workers, ticks=False)
+
+
+@app.command()
+def web(
+    config: ConfigOption = CONFIG,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the status page; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve the status page on this computer until stopped."""
+    from hub.web.server import serve_status
+
+    with _opened(config) as hub:
+        serve_status(hub, port)
+
+
+@app.command()
 def sync(
     connection: Annotated[str, typer.Argument(help="One connection; all where none is named.")] = "",
     config: ConfigOption = CONFIG,
@@ -167,6 +182,36 @@ def check(
 
 
 @app.command()
+def pause(
+    connection: Annotated[str, typer.Argument(help="The connection.")],
+    who: Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Let no call to a system begin, in any process, until `hub resume`. What is due waits and is not lost."""
+    from hub.sync.gate import pause as pause_connection
+
+    with _opened(config) as hub:
+        tenant, found = hub.connection(connection)
+        pause_connection(tenant, found.id, who)
+        typer.echo(f"{found.id} is paused")
+
+
+@app.command()
+def resume(
+    connection: Annotated[str, typer.Argument(help="The connection.")],
+    who: Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """End a pause, and send what was held because the system or the configuration failed."""
+    from hub.sync.gate import resume as resume_connection
+
+    with _opened(config) as hub:
+        tenant, found = hub.connection(connection)
+        resume_connection(tenant, found.id, who)
+        typer.echo(f"{found.id} goes on")
+
+
+@app.command()
 def status(
     config: ConfigOption = CONFIG,
     health: Annotated[bool, typer.Option("--health", help="Say nothing; exit 0 if the store answers.")] = False,
@@ -178,35 +223,30 @@ def status(
     with _opened(config) as hub:
         reports = Reports(hub.db)
         for number, tenant in hub.tenants.items():
-            found = reports.status(number, tenant.connections)
+            found = reports.status(number, tenant.connections, tenant.now())
             if not health:
                 show_status(tenant.name, found)
 
 
-@inbox_app.command("list")
-def inbox_list(config: ConfigOption = CONFIG) -> None:
-    """List what waits for a person. No one's data is shown, and reasons that reveal are not told."""
-    from hub.console import show_inbox
-    from hub.operate.report import Reports
-
-    with _opened(config) as hub:
-        for number, tenant in hub.tenants.items():
-            show_inbox(tenant.name, Reports(hub.db).inbox(number))
-
-
 @app.command()
 def trace(
-    subject: Annotated[str, typer.Argument(help="Id of a log, a run or a delivery.")], config: ConfigOption = CONFIG
+    subject: Annotated[
+        str, typer.Argument(help="Id of a log, a run, a delivery or of something in the inbox, or CONNECTION/RECORD.")
+    ],
+    config: ConfigOption = CONFIG,
 ) -> None:
-    """Tell in order what happened to a log, a run or a delivery. No one's data is shown."""
+    """Tell in order what happened, and why. No one's data is shown."""
     from hub.console import show_trace
     from hub.operate.report import Reports
 
     with _opened(config) as hub:
-        rows = Reports(hub.db).trace(subject)
-        if not rows:
-            _fail(f"Nothing is known of {subject}. `hub inbox list` and `hub status` show ids")
-        show_trace(rows)
+        reports, (connection, _, record) = Reports(hub.db), subject.rpartition("/")
+        for number in hub.tenants:
+            full = connection if "/" in connection else f"{number}/{connection}"
+            if lines := reports.trace(number, reports.log_of_record(number, full, record) or subject):
+                show_trace(lines)
+                return
+    _fail(f"Nothing is known of {subject}. `hub inbox list` and `hub status` show ids")
 
 
 @app.command()
@@ -221,6 +261,32 @@ def schema(
 
     found = mapping_schema() if mapping else RelayLog.model_json_schema()
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@store_app.command("move")
+def store_move(
+    to: Annotated[
+        str, typer.Option("--to", help="The new database, postgresql+psycopg://…", envvar="STAFETTHUB_MOVE_TO")
+    ],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Move everything from SQLite to an empty PostgreSQL database. The old file stays as it is."""
+    from rich.progress import Progress
+
+    from hub.store.database import open_database
+    from hub.store.move import move_store
+
+    with _opened(config) as hub, closing(open_database(to)) as target, Progress() as bars:
+        bar = bars.add_task("")
+
+        def show(table: str, done: int, total: int) -> None:
+            bars.update(bar, description=table, completed=done, total=total)
+
+        rows = move_store(hub.db, target, datetime.now(UTC), show)
+    typer.echo(
+        f"Moved {sum(rows.values())} rows of {len(rows)} tables. Name the new database in hub.yaml as `database`"
+    )
+    typer.echo("before you start the hub, and delete the old file when you have seen that all is well.")
 
 
 @keys_app.command("new")

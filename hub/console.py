@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Row
 
-from hub.operate.report import InboxItem, TenantStatus
+from hub.operate.report import InboxItem, TenantStatus, TraceLine
 from hub.service import Check
+from hub.store.connections import Stop, StopCode
 from hub.sync.context import Tenant
 from hub.sync.cycle import CycleResult
 
@@ -52,11 +52,32 @@ def show_status(name: str, status: TenantStatus) -> None:
         made.add_row(short(each.connection), last, *(str(number) for number in (*numbers, each.conflicts)))
     console.print(made)
     for each in status.connections:
-        if each.last_error:
+        if each.stop:
+            console.print(f"{each.connection}: {_stopped(each.stop)}", style="bold yellow")
+        if each.next_try_at:
+            console.print(f"{each.connection}: {each.last_error or 'queued'}, next try {_clock(each.next_try_at)}")
+        elif each.last_error:
             console.print(f"{each.connection}: the last run ended with {each.last_error}", style="bold red")
+        for code, count in each.stuck.items():
+            console.print(f"{each.connection}: {count} not sent: {code}", style="bold red")
     show_held(status.held)
     if status.proposals:
         console.print(f"Proposals that wait for a person: {status.proposals}")
+
+
+def _stopped(stop: Stop) -> str:
+    """Say what stops a connection."""
+    return {
+        StopCode.PAUSED: f"paused by {stop.by}; `hub resume` lets it go on",
+        StopCode.PARKED: f"waits for the system until {_clock(stop.until)}",
+        StopCode.BREAKER_OPEN: f"the breaker is open, next try {_clock(stop.until)}",
+        StopCode.RATE_LIMITED: f"all turns are taken until {_clock(stop.until)}",
+    }[stop.code]
+
+
+def _clock(instant: datetime) -> str:
+    """Give an instant as the clock on the wall shows it."""
+    return f"{instant.astimezone():%d.%m %H:%M}"
 
 
 def short(connection: str) -> str:
@@ -77,21 +98,27 @@ def show_inbox(name: str, items: list[InboxItem]) -> None:
     """Show what waits for a person, a few lines each."""
     console.print(f"{name}: {len(items)} waiting", style="bold")
     for item in items:
-        console.print(f"{item.kind}: {item.reason}", style="bold", end="")
-        console.print(f"  since {item.since:%Y-%m-%d %H:%M}, decided by {item.addressed_to}")
-        where = (("connection", item.connection), ("place", item.place), ("log", item.log), ("id", item.id))
-        for word, value in where:
-            if value:
-                console.print(f"  {word} {value}", soft_wrap=True)
+        show_item(item, [])
 
 
-def show_trace(rows: Iterable[Row[Any]]) -> None:
-    """Show events in order."""
-    for row in rows:
-        data = " ".join(f"{name}={value}" for name, value in sorted(row.data.items()))
-        console.print(
-            f"{row.at:%Y-%m-%d %H:%M:%S} {row.action} {row.subject_kind} {row.subject_id} {data}", soft_wrap=True
-        )
+def show_item(item: InboxItem, choices: Iterable[tuple[str, str]]) -> None:
+    """Show one thing that waits, and what each choice leads to."""
+    console.print(f"{item.kind}: {item.reason}", style="bold", end="")
+    console.print(f"  since {item.since:%Y-%m-%d %H:%M}, decided by {item.addressed_to}")
+    where = (("connection", item.connection), ("place", item.place), ("log", item.log), ("id", item.id))
+    for word, value in where:
+        if value:
+            console.print(f"  {word} {value}", soft_wrap=True)
+    for command, leads_to in choices:
+        console.print(f"  {command}", soft_wrap=True)
+        console.print(f"    {leads_to}", soft_wrap=True)
+
+
+def show_trace(lines: Iterable[TraceLine]) -> None:
+    """Show what happened, in order."""
+    for line in lines:
+        by = "" if line.actor == "hub" else f" ({line.actor})"
+        console.print(f"{line.at:%Y-%m-%d %H:%M:%S} {line.kind} {line.id}: {line.what}{by}", soft_wrap=True)
 
 
 def show_checks(checks: Iterable[Check]) -> bool:

@@ -103,6 +103,17 @@ def preview(
 
 
 @app.command()
+def expect(file: File, record: Annotated[Path, typer.Argument(help="A made-up record at hand.")]) -> None:
+    """Print the relay log that a record reads as, to read through and keep beside it as the test's expectation."""
+    from hub.operate.mappings.files import mapping_path, opened
+    from hub.operate.mappings.records import record_of
+
+    mapping = opened(mapping_path(file))
+    log = mapping.read(record_of(_there(record), mapping))
+    typer.echo(log.model_dump_json(indent=2, exclude_defaults=True))
+
+
+@app.command()
 def coverage(
     file: File, samples: Annotated[list[Path], typer.Argument(metavar="SAMPLES...", help="Records at hand.")]
 ) -> None:
@@ -172,6 +183,27 @@ def freeze(file: File, config: ConfigOption = CONFIG, tenant: TenantOption = "",
 
 
 @app.command()
+def versions(
+    mapping: Annotated[str, typer.Argument(metavar="[MAPPING]", help="A mapping's id; all if none.")] = "",
+    config: ConfigOption = CONFIG,
+    tenant: TenantOption = "",
+) -> None:
+    """List the frozen versions of a mapping: who froze each and when, which is active, and by whom since when."""
+    from hub.console import console
+    from hub.store.mappingversions import versions as kept
+
+    with _store(config, tenant) as (number, db), db.read() as tx:
+        found = kept(tx, number, mapping)
+    shown = _table(f"Frozen for {number}", "mapping", "version", "frozen", "by", "active", "last activated", "by")
+    for one in found:
+        shown.add_row(
+            one.mapping, str(one.version), _moment(one.frozen_at), one.frozen_by, "yes" if one.active else "",
+            _moment(one.activated_at), one.activated_by or "",
+        )  # fmt: skip
+    console.print(shown if found else "Nothing is frozen: the shipped mappings run")
+
+
+@app.command()
 def activate(
     mapping: Annotated[str, typer.Argument(help="The mapping's id, such as vigilo/stafettlogg.")],
     version: Annotated[int, typer.Argument(min=1, help="A frozen version.")],
@@ -234,6 +266,10 @@ def _lines(title: str, lines: Sequence[Line]) -> Table:
     for line in lines:
         made.add_row(line.place, line.value, line.mark, style=_style(marked=bool(line.mark)))
     return made
+
+
+def _moment(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
 
 
 def _style(*, marked: bool) -> str | None:

@@ -19,8 +19,9 @@ import structlog
 from hub.bootstrap import SYSTEMS, Hub
 from hub.engine.local import LocalEngine
 from hub.engine.occurrences import Cron, Every, Timing
+from hub.engine.port import Engine
 from hub.operate.settings import ConnectionSettings
-from hub.store.database import open_database
+from hub.store.database import is_postgresql, libpq_url, open_database
 from hub.sync.context import Connection, Tenant
 from hub.sync.cycle import Cycle, CycleResult, Progress, no_progress, reachable
 from hub.sync.rows import SyncRows
@@ -30,6 +31,10 @@ _log = structlog.get_logger(__name__)
 
 class DryRunNotPossible(Exception):
     """A dry run works on a copy of the store, which is made of an SQLite file."""
+
+
+class NeedsPostgreSQL(Exception):
+    """What was asked for is done by several processes at once, and those can share PostgreSQL only."""
 
 
 def owner() -> str:
@@ -52,21 +57,44 @@ def _timing(connection: ConnectionSettings) -> Timing | None:
     return Timing(Cron(schedule.cron or "", ZoneInfo(schedule.zone)), catch_up=connection.catch_up)
 
 
-def serve_until_stopped(hub: Hub, workers: int, stop: Event | None = None) -> None:
-    """Run all schedules until SIGINT or SIGTERM, or until `stop` is set."""
+def serve_until_stopped(hub: Hub, workers: int, stop: Event | None = None, *, ticks: bool = True) -> None:
+    """Run all schedules until SIGINT or SIGTERM, or until `stop` is set.
+
+    A scheduler has no `workers`, a worker has `ticks` false. Raises NeedsPostgreSQL.
+    """
+    engine = _engine(hub, workers, ticks=ticks)
     ended = stop or Event()
     if stop is None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-    rows = SyncRows(hub.db, hub.tenants, owner())
-    engine = LocalEngine(rows, timings(hub), clock=lambda: datetime.now(UTC), workers=workers)
     _log.info("hub:engine:started", due=len(timings(hub)))
-    engine.start()
     try:
+        engine.start()
         ended.wait()
     finally:
         engine.stop()
         _log.info("hub:engine:stopped")
+
+
+def _engine(hub: Hub, workers: int, *, ticks: bool) -> Engine:
+    """Return threads of this process on SQLite, a share in the work of all processes on PostgreSQL."""
+    url = hub.settings.database.get_secret_value()
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    if not is_postgresql(url):
+        if not (ticks and workers):
+            raise NeedsPostgreSQL(
+                "Scheduler and workers apart need PostgreSQL. Set `database` in hub.yaml to postgresql+psycopg://…, "
+                "move the store by `hub store move`, or use `hub run`, which does both on SQLite"
+            )
+        return LocalEngine(SyncRows(hub.db, hub.tenants, owner()), timings(hub), clock=clock, workers=workers)
+    from hub.engine.distributed import DistributedEngine
+
+    tenants = {number: replace(tenant, db=hub.db.of(number)) for number, tenant in hub.tenants.items()}
+    rows, address = SyncRows(hub.db, tenants, owner()), libpq_url(url)
+    return DistributedEngine(rows, timings(hub), url=address, clock=clock, workers=workers, ticks=ticks)
 
 
 def sync_now(

@@ -49,6 +49,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert process.wait(timeout=20) == 0
 
 
+@pytest.fixture(scope="module")
+def synced(site: Site) -> Site:
+    """The same, after one sync."""
+    assert site.hub("sync").returncode == 0
+    return site
+
+
 def _told(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
@@ -153,8 +160,87 @@ def test_sync_status_inbox_and_trace_tell_what_happened(site: Site) -> None:
     with sqlite3.connect(site.folder / "hub.db") as db:
         (delivery,) = db.execute("select delivery_id from deliveries where state = 'done' limit 1").fetchone()
     trace = site.hub("trace", delivery).stdout
-    assert trace.index("hub:delivery:ready") < trace.index("hub:delivery:sent") < trace.index("hub:delivery:done")
+    steps = ("was merged to version 1", "is ready to go", "is sent a change", "bytes left for", "has it: receipt")
+    assert sorted(steps, key=trace.index) == list(steps)
     assert "Nothing is known" in site.hub("trace", "no-such-id").stderr
+
+
+def test_a_trace_leads_from_the_run_to_the_archive(synced: Site) -> None:
+    """By a run's id the logs that it changed are told, and by a record's those of its log, to the archive's proof."""
+    with sqlite3.connect(synced.folder / "hub.db") as db:
+        (log_id,) = db.execute("select log_id from archived limit 1").fetchone()
+        query = "select connection, foreign_id, seen_in_run from records where log_id = ?"
+        connection, record, _ = db.execute(query, (log_id,)).fetchone()
+        (first,) = db.execute(
+            "select run_id from runs where connection = ? order by queued_at", (connection,)
+        ).fetchone()
+    assert f"log {log_id}: what the systems say was merged" in synced.hub("trace", first).stdout
+    told = synced.hub("trace", f"{connection.partition('/')[2]}/{record}").stdout
+    steps = (
+        log_id,
+        "was routed",
+        "a package for the archive was made",
+        "the archive has proved that it has the package",
+    )
+    assert sorted(steps, key=told.index) == list(steps)
+
+
+DECIDE = ("--who", "user-1", "--why", "Avtalt i møtet.")
+
+
+def _waiting(site: Site, *arguments: str) -> list[dict[str, str]]:
+    """Give what waits, by `hub inbox list --json`."""
+    found: list[dict[str, str]] = json.loads(site.hub("inbox", "list", "--json", *arguments).stdout)
+    return found
+
+
+def test_the_inbox_is_listed_by_kind_and_connection_and_shown_with_choices(synced: Site) -> None:
+    """Of each thing: where, since when, whose it is, and what each choice leads to; never what a log holds."""
+    assert {item["kind"] for item in _waiting(synced, "--kind", "quarantine")} == {"quarantine"}
+    here = _waiting(synced, "--connection", "samspill")
+    assert here
+    assert {item["connection"] for item in here} <= {"900001002/samspill", ""}
+    special = next(item for item in _waiting(synced, "--kind", "hold") if item["reason"] == "special_rule")
+    shown = synced.hub("inbox", "show", special["id"]).stdout
+    assert "decided by rule_owner" in shown
+    assert "violence" not in shown + json.dumps(_waiting(synced))
+    asked = synced.hub("inbox", "show", special["id"], "--reveal")
+    assert "--who … --purpose …" in asked.stderr
+    assert "Nothing waits under no-such-id" in synced.hub("inbox", "show", "no-such-id").stderr
+
+
+def test_a_conflict_is_opened_with_a_purpose_and_settled(synced: Site) -> None:
+    """What the systems say is shown to whoever says who and what for; the choice is gone from the list and traced."""
+    conflict = _waiting(synced, "--kind", "conflict")[0]
+    assert "--take CONNECTION" in synced.hub("inbox", "show", conflict["id"]).stdout
+    opened = synced.hub(
+        "inbox", "show", conflict["id"], "--reveal", "--who", "user-1", "--purpose", "Skal velge."
+    ).stdout
+    assert re.findall(r"^(\S+): ", opened, re.MULTILINE) == ["900001002/samspill", "900001002/vigilo", "log"]
+    done = synced.hub("inbox", "settle", conflict["id"], "--take", "vigilo", *DECIDE)
+    assert done.returncode == 0, done.stderr
+    assert conflict["id"] not in {item["id"] for item in _waiting(synced)}
+    trace = synced.hub("trace", conflict["id"]).stdout
+    assert "a person settled a conflict: 900001002/vigilo holds (user-1)" in trace
+    assert "Avtalt" not in synced.hub("trace", conflict["log"]).stdout
+
+
+def test_what_nobody_may_release_is_refused_with_the_remedy(synced: Site) -> None:
+    """One line, exit code 1, and the hold stands."""
+    hold = next(item for item in _waiting(synced, "--kind", "hold") if item["reason"] == "no_consent")
+    refused = synced.hub("inbox", "release", hold["id"], *DECIDE)
+    assert "can be released by nobody. It ends by itself when a valid consent names" in refused.stderr
+    assert refused.returncode == 1
+    assert hold["id"] in {item["id"] for item in _waiting(synced)}
+
+
+def test_quarantine_is_replayed_from_the_command_line(synced: Site) -> None:
+    """What still cannot be read stays, and is counted; an id that nothing waits under is told."""
+    refused = _waiting(synced, "--kind", "quarantine")
+    done = synced.hub("inbox", "replay", refused[0]["id"], *DECIDE)
+    assert done.stdout == f"{refused[0]['connection']}: 1 read, 1 quarantined\n"
+    assert "Nothing of this waits" in synced.hub("inbox", "replay", "no-such-id", *DECIDE).stderr
+    assert "Name ids" in synced.hub("inbox", "replay", *DECIDE).stderr
 
 
 def test_run_works_on_schedule_until_told_to_stop(site: Site, tmp_path: Path) -> None:
@@ -186,6 +272,21 @@ def _runs_done(path: Path) -> bool:
             return bool(db.execute(query).fetchone()[0] >= 2)
         except sqlite3.OperationalError:
             return False
+
+
+def test_a_paused_connection_is_left_alone_and_says_who(site: Site, tmp_path: Path) -> None:
+    """A pause is a row: the next command meets it, the status names who, and resuming lets the same sync through."""
+    data = {"STAFETTHUB_DATA": str(tmp_path / "data")}
+    assert site.hub("pause", "vigilo", "--who", "kari.it", **data).returncode == 0
+    done = site.hub("sync", "vigilo", **data)
+    assert done.returncode == 1
+    assert "paused" in done.stdout
+    assert "paused by kari.it" in site.hub("status", **data).stdout
+    assert site.hub("resume", "vigilo", "--who", "kari.it", **data).returncode == 0
+    assert site.hub("sync", "vigilo", **data).returncode == 0
+    refused = site.hub("pause", "vigilo", "--who", "Solskinn Testbarn", **data)
+    assert refused.returncode == 1
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_key_is_made_once(tmp_path: Path) -> None:

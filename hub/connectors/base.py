@@ -2,6 +2,7 @@
 
 ConnectorError
   Unavailable      try again later, not before `retry_after`
+    Waiting        the hub's own gate lets no attempt through before `until`: nothing was tried
   BadAnswer        an answer that is no answer (HTML, empty, cut off, repeated): hold the run, move nothing
   Misconfigured    a person mends the configuration: wrong secret, address or path
   Refused          final for this record: the system says no
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 Tree = dict[str, Any]
@@ -38,6 +39,17 @@ class Unavailable(ConnectorError):
     def __init__(self, code: str, what: str, remedy: str, retry_after: timedelta | None = None) -> None:
         super().__init__(code, what, remedy)
         self.retry_after = retry_after
+
+
+class Waiting(Unavailable):
+    """The hub lets no attempt on the connection through before `until` (UTC). No attempt was made.
+
+    `code` is `paused`, `parked`, `breaker_open` or `rate_limited`.
+    """
+
+    def __init__(self, code: str, what: str, remedy: str, until: datetime) -> None:
+        super().__init__(code, what, remedy)
+        self.until = until
 
 
 class BadAnswer(ConnectorError):
@@ -89,11 +101,15 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Page:
-    """Some records of a listing, in the system's order. `token` is the connector's own, for `settle`."""
+    """Some records of a listing, in the system's order. `token` is the connector's own, for `settle`.
+
+    `cursor` is where a run that stops after this page goes on; "" where a listing can only be read from the start.
+    """
 
     records: tuple[SourceRecord, ...]
     unreadable: tuple[Unreadable, ...] = ()
     token: str = ""
+    cursor: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,8 +129,50 @@ class Accepted:
     reference: str
 
 
+class Gate(Protocol):
+    """What every attempt on a connection passes, shared by all workers. Called around each attempt by a connector.
+
+    An attempt is one call over the network, or one round of files.
+    """
+
+    def enter(self) -> None:
+        """Let an attempt through, after a short wait where that is enough. Raises Waiting."""
+
+    def succeeded(self) -> None:
+        """Note that the system answered, whatever it said."""
+
+    def failed(self, error: ConnectorError) -> None:
+        """Note that an attempt failed. Only what tells of the system as a whole counts, not what it refuses."""
+
+
+class _OpenGate:
+    def enter(self) -> None:
+        """Let it through."""
+
+    def succeeded(self) -> None:
+        """Remember nothing."""
+
+    def failed(self, error: ConnectorError) -> None:
+        """Remember nothing."""
+
+
+OPEN: Gate = _OpenGate()
+"""Lets everything through: for calls that belong to no configured connection."""
+
+Repeat = Literal["key", "look_up", "never"]
+"""What is safe when nobody knows whether a change was taken in.
+
+`key`: send it again with the same key, which the receiver refuses or recognises when it has seen it. `look_up`: read
+the record first. `never`: a person decides.
+"""
+
+
 class Connector(Protocol):
-    """One configured system. `lists_all` tells that its pages together are everything it has."""
+    """One configured system."""
+
+    @property
+    def repeat(self) -> Repeat:
+        """Tell what is safe after an unknown outcome."""
 
     @property
     def lists_all(self) -> bool:
@@ -123,8 +181,11 @@ class Connector(Protocol):
     def check(self) -> None:
         """Reach the system with the configured secrets, reading nothing. Raises ConnectorError."""
 
-    def pages(self) -> Iterator[Page]:
-        """Yield the complete listing of relay logs. Raises ConnectorError; what was yielded before stands."""
+    def pages(self, after: str = "") -> Iterator[Page]:
+        """Yield the complete listing of relay logs, or what follows the page with the cursor `after`.
+
+        Raises ConnectorError; what was yielded before stands.
+        """
 
     def settle(self, page: Page, refused: Mapping[str, str]) -> None:
         """Take note that a page is stored; `refused` gives the reason of each record that was not taken in."""

@@ -7,6 +7,9 @@
 
 What a file says is stored before the file is moved. A file that a crash left in `in/` is read again and found
 unchanged. A folder holds changes, never a whole listing: what is not there is not gone.
+
+A set of CSV files may bring many records. Each goes back in a set of its own, in the manner of the set that it came in,
+since a delivery is one record, and nobody's rows lie in another's file.
 """
 
 from __future__ import annotations
@@ -22,16 +25,18 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from hub.connectors.base import (
+    OPEN,
     Accepted,
+    Gate,
     Misconfigured,
     Outgoing,
     Page,
     Refused,
+    Repeat,
     Setting,
     SourceRecord,
     Spec,
     Tree,
-    Unavailable,
     Unreadable,
 )
 from hub.connectors.http import Clock
@@ -81,11 +86,13 @@ class Folder:
     """One folder of one system. A listing is never whole: `lists_all` is False."""
 
     lists_all = False
+    repeat: Repeat = "key"
 
-    def __init__(self, settings: Settings, template: Template, clock: Clock) -> None:
+    def __init__(self, settings: Settings, template: Template, clock: Clock, gate: Gate = OPEN) -> None:
         self._settings = settings
         self._template = template
         self._clock = clock
+        self._gate = gate
 
     def check(self) -> None:
         """See that all four boxes are there and may be written. Makes what is missing within an existing folder."""
@@ -99,10 +106,12 @@ class Folder:
             if not os.access(self._box(box), os.R_OK | os.W_OK | os.X_OK):
                 raise Misconfigured("no_access", f"{box}/ may not be read and written", CHECK_RIGHTS)
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self, after: str = "") -> Iterator[Page]:  # noqa: ARG002 - what was taken in lies elsewhere
         """Yield the records of each whole file, the oldest first, a page a file."""
+        self._gate.enter()
         self.check()
         for path in self._whole_files():
+            self._gate.enter()
             yield self._page(path)
 
     def settle(self, page: Page, refused: Mapping[str, str]) -> None:
@@ -120,6 +129,7 @@ class Folder:
 
     def update(self, outgoing: Outgoing) -> Accepted:
         """Write the changed record as one file, read it back, and answer with what it says."""
+        self._gate.enter()
         self.check()
         data = self._encoded(outgoing)
         path = self._box("out") / f"{outgoing.key}{self._settings.suffix}"
@@ -138,7 +148,7 @@ class Folder:
         payload = self._template.payload
         try:
             if isinstance(payload, CsvPayload):
-                return payload.encode_set([(outgoing.before.id, outgoing.after)], None)
+                return payload.encode_set([(outgoing.before.id, outgoing.after)], outgoing.before.original)
             return payload.encode(outgoing.after, outgoing.before.original)
         except PayloadError as error:
             raise Refused(
@@ -146,6 +156,8 @@ class Folder:
             ) from None
 
     def _page(self, path: Path) -> Page:
+        if path.stat().st_size > MAX_BYTES:
+            return Page((), unreadable=(_too_large(path),), token=path.name)
         data = path.read_bytes()
         try:
             return Page(tuple(self._records(data)), token=path.name)
@@ -156,14 +168,12 @@ class Folder:
     def _records(self, data: bytes) -> Iterator[SourceRecord]:
         payload = self._template.payload
         if isinstance(payload, CsvPayload):
-            for key, tree in payload.decode_set(data):
-                yield SourceRecord(key, _version(json.dumps(tree).encode()), tree)
+            for own in payload.split(data):
+                [(key, tree)] = payload.decode_set(own)
+                yield SourceRecord(key, _version(json.dumps(tree).encode()), tree, original=own)
         else:
             tree = payload.decode(data)
-            yield self._record(self._template.identify(tree), tree, data)
-
-    def _record(self, record_id: str, tree: Tree, data: bytes) -> SourceRecord:
-        return SourceRecord(record_id, _version(data), tree, original=data)
+            yield SourceRecord(self._template.identify(tree), _version(data), tree, original=data)
 
     def _whole_files(self) -> list[Path]:
         """Return the files that nobody writes to any more, the oldest first."""
@@ -178,10 +188,6 @@ class Folder:
             quiet = now.timestamp() - state.st_mtime
             if marker or quiet >= timedelta(seconds=self._settings.quiet_seconds).total_seconds():
                 found.append((state.st_mtime_ns, path.name, path))
-            if state.st_size > MAX_BYTES:
-                raise Unavailable(
-                    "too_large", f"a file of more than {MAX_BYTES} bytes lies in in/", "Split it or move it away"
-                )
         return [path for _, _, path in sorted(found)]
 
     def _move(self, path: Path, box: str, reasons: list[str]) -> None:
@@ -201,6 +207,12 @@ class Folder:
 
     def _box(self, name: str) -> Path:
         return self._settings.folder / name
+
+
+def _too_large(path: Path) -> Unreadable:
+    """Tell of a file that is not even read: without its bytes, known by its name and size."""
+    known = sha256(os.fsencode(path.name) + b"/%d" % path.stat().st_size).hexdigest()[:32]
+    return Unreadable(known, b"", "size", "", f"Split it into files of at most {MAX_BYTES} bytes")
 
 
 def _version(data: bytes) -> str:

@@ -6,12 +6,14 @@ belong to the row that asked. Nothing of a body reaches an error.
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from ssl import SSLContext
 from threading import Lock, local
 
 import httpcore
@@ -19,31 +21,38 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from hub.connectors.base import (
+    OPEN,
     BadAnswer,
     ConnectorError,
+    Gate,
     Misconfigured,
     OutcomeUnknown,
     Refused,
     Stale,
     Tree,
     Unavailable,
+    Waiting,
 )
 
 MAX_BYTES = 64 * 1024 * 1024
 LONGEST_WAIT_IN_CALL = timedelta(seconds=20)
-LONGEST_PEACE = timedelta(days=7)
+LONGEST_PEACE = timedelta(hours=24)
 MARGIN = timedelta(seconds=10)
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How long one attempt may take, in seconds, and how often a call is tried."""
+    """How long one attempt may take, in seconds, and how often a call is tried.
+
+    `longest_peace` is how long the hub stays away at most, whatever a system asks for.
+    """
 
     connect: float = 5.0
     read: float = 30.0
     total: float = 60.0
     attempts: int = 3
+    longest_peace: timedelta = LONGEST_PEACE
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ class ClientCredentials:
         if reply.status in (400, 401, 403):
             raise Misconfigured("token_refused", f"the token endpoint answered HTTP {reply.status}", CHECK_CLIENT)
         if reply.status != httpx.codes.OK:
-            raise _by_status(reply, http.clock.now())
+            raise http.by_status(reply)
         answer = reply.json()
         token, seconds = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not isinstance(seconds, int | float):
@@ -131,10 +140,13 @@ class ClientCredentials:
 
 
 class Http:
-    """A client of one system: its address, its tokens, its limits."""
+    """A client of one system: its address, its tokens, its limits, and the gate that every attempt passes."""
 
-    def __init__(self, base_url: str, auth: ClientCredentials | None, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, base_url: str, auth: ClientCredentials | None, limits: Limits, clock: Clock, gate: Gate = OPEN
+    ) -> None:
         self.clock = clock
+        self._gate = gate
         self._base = base_url.rstrip("/")
         self._auth = auth
         self._limits = limits
@@ -183,7 +195,11 @@ class Http:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Make one attempt, bounded in total time. Raises Unavailable, OutcomeUnknown or BadAnswer, never by status."""
+        """Make one attempt, bounded in total time, and tell the gate how it went.
+
+        Raises Waiting where the gate lets none through, Unavailable, OutcomeUnknown or BadAnswer, never by status.
+        """
+        self._gate.enter()
         url = path if path.startswith(("http://", "https://")) else f"{self._base}{path}"
         sending = method != "GET" and form is None
         self._attempt.ends = self.clock.monotonic() + self._limits.total
@@ -191,22 +207,53 @@ class Http:
             with self._client.stream(
                 method, url, params=params, json=body, data=dict(form) if form else None, headers=headers
             ) as response:
-                return Reply(response.status_code, response.headers, _read(response))
-        except httpx.ConnectTimeout:
-            raise Unavailable("connect_timeout", "no connection within the time limit", CHECK_PORT) from None
-        except httpx.ConnectError:
-            raise Unavailable("connection_refused", "the system cannot be reached", CHECK_PORT) from None
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise Misconfigured("bad_address", "the address is not a web address", CHECK_ADDRESS) from None
-        except httpx.DecodingError:
+                reply = Reply(response.status_code, response.headers, _read(response))
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            problem = self._problem(error, sending=sending)
+            self._gate.failed(problem)
+            raise problem from None
+        if _is_trouble(reply.status):
+            self._gate.failed(self.by_status(reply))
+        else:
+            self._gate.succeeded()
+        return reply
+
+    def _problem(self, error: Exception, *, sending: bool) -> ConnectorError:
+        """Turn what broke an attempt into the error that says what to do."""
+        if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+            return Misconfigured("bad_address", "the address is not a web address", CHECK_ADDRESS)
+        if isinstance(error, httpx.ConnectTimeout):
+            return Unavailable("connect_timeout", "no connection within the time limit", CHECK_PORT)
+        if isinstance(error, httpx.ConnectError):
+            return _no_connection(error)
+        if isinstance(error, httpx.DecodingError):
             if sending:
-                raise OutcomeUnknown("broken_encoding", "the answer to a change can't be unpacked", LOOK_UP) from None
-            raise BadAnswer("broken_encoding", "an answer that can't be unpacked", ASK_VENDOR) from None
-        except httpx.TransportError as error:
-            code = "read_timeout" if isinstance(error, httpx.TimeoutException) else "connection_lost"
-            if sending:
-                raise OutcomeUnknown(code, "the answer to a change was lost", LOOK_UP) from None
-            raise Unavailable(code, "the connection broke before the answer was complete", ASK_VENDOR) from None
+                return OutcomeUnknown("broken_encoding", "the answer to a change can't be unpacked", LOOK_UP)
+            return BadAnswer("broken_encoding", "an answer that can't be unpacked", ASK_VENDOR)
+        code = self._lost_by(error)
+        if sending:
+            return OutcomeUnknown(code, "the answer to a change was lost", LOOK_UP)
+        return Unavailable(code, "the connection broke before the answer was complete", ASK_VENDOR)
+
+    def _lost_by(self, error: Exception) -> str:
+        if isinstance(error, httpx.TimeoutException):
+            return "too_slow" if self._left() <= 0 else "read_timeout"
+        reset = any(isinstance(cause, OSError) and cause.errno == errno.ECONNRESET for cause in _causes(error))
+        return "connection_reset" if reset else "connection_lost"
+
+    def by_status(self, reply: Reply) -> ConnectorError:
+        """Turn a status into the error that says what to do."""
+        status, what = reply.status, f"the system answered HTTP {reply.status}"
+        if status in (401, 403):
+            return Misconfigured("unauthorized", what, CHECK_CLIENT)
+        if status in (409, 412):
+            return Stale("stale", what, "The hub reads the record again and merges")
+        if status == httpx.codes.NOT_FOUND:
+            return Misconfigured("not_found", what, CHECK_ADDRESS)
+        if _is_trouble(status):
+            asked = retry_after(reply.headers.get("retry-after"), self.clock.now(), self._limits.longest_peace)
+            return Unavailable(f"http_{status}", what, ASK_VENDOR, asked)
+        return Refused(f"http_{status}", what, "A person looks at the record and the mapping; it is not sent again")
 
     def _left(self) -> float:
         """Return the seconds that are left of the calling thread's attempt."""
@@ -267,18 +314,24 @@ class Http:
                 return reply
             if method != "GET" and reply.status in GATEWAY_LOST_IT:
                 raise OutcomeUnknown(f"http_{reply.status}", "a gateway lost the answer to a change", LOOK_UP)
-            raise _by_status(reply, self.clock.now())
+            raise self.by_status(reply)
         raise AssertionError("unreachable: the second answer is returned or raised")  # pragma: no cover
 
 
 GATEWAY_LOST_IT = frozenset({502, 504})
 """What a gateway says when it has handed a request on and got no answer: the change may have been taken in."""
 
+CERTIFICATE_EXPIRED = 10
+"""What OpenSSL calls X509_V_ERR_CERT_HAS_EXPIRED (`man openssl-verification-options`)."""
+
+CHECK_CERTIFICATE = "Tell the vendor: the hub sends nothing to a server that can't prove who it is"
 CHECK_PORT = "Check base_url and token_url, that the system runs, and that the firewall lets the hub through"
 
 
 def _worth_waiting(error: BaseException) -> bool:
     """A call waits for seconds; a system that asks for more peace is left to the row that asked."""
+    if isinstance(error, Waiting):
+        return False
     if isinstance(error, Unavailable):
         return (error.retry_after or timedelta()) <= LONGEST_WAIT_IN_CALL
     return isinstance(error, OutcomeUnknown)
@@ -302,34 +355,46 @@ def _leads_home(link: str, base: str) -> bool:
     return (url.scheme, url.netloc) == (home.scheme, home.netloc)
 
 
-def _by_status(reply: Reply, now: datetime) -> ConnectorError:
-    """Turn a status into the error that says what to do."""
-    status, what = reply.status, f"the system answered HTTP {reply.status}"
-    if status in (401, 403):
-        return Misconfigured("unauthorized", what, CHECK_CLIENT)
-    if status in (409, 412):
-        return Stale("stale", what, "The hub reads the record again and merges")
-    if status == httpx.codes.NOT_FOUND:
-        return Misconfigured("not_found", what, CHECK_ADDRESS)
-    if status in (408, 425, 429) or status >= 500:
-        return Unavailable(f"http_{status}", what, ASK_VENDOR, retry_after(reply.headers.get("retry-after"), now))
-    return Refused(f"http_{status}", what, "A person looks at the record and the mapping; it is not sent again")
+def _is_trouble(status: int) -> bool:
+    """Tell whether a status says that the system does not work now, whatever was asked of it."""
+    return status in (408, 425, 429) or status >= 500
 
 
-def retry_after(header: str | None, now: datetime) -> timedelta | None:
+def _no_connection(error: httpx.ConnectError) -> Unavailable:
+    """Tell why there is no connection: name, certificate, encryption or port. No byte of a request has left."""
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return Unavailable("name_not_found", "no address is known for the host's name", CHECK_PORT)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            code = "certificate_expired" if cause.verify_code == CERTIFICATE_EXPIRED else "certificate_not_trusted"
+            return Unavailable(code, "the system's certificate is not valid", CHECK_CERTIFICATE)
+        if isinstance(cause, ssl.SSLError):
+            return Unavailable("tls_failed", "no encrypted connection could be agreed on", CHECK_CERTIFICATE)
+    return Unavailable("connection_refused", "the system cannot be reached", CHECK_PORT)
+
+
+def _causes(error: BaseException) -> Iterable[BaseException]:
+    """Yield an error and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def retry_after(header: str | None, now: datetime, longest: timedelta) -> timedelta | None:
     """Return how long a `Retry-After` header asks to wait: seconds or an HTTP date (RFC 9110, 10.2.3).
 
-    At most `LONGEST_PEACE`; None for what is neither.
+    At most `longest`; None for what is neither. A date names a whole second, which is waited out.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=int(text.lstrip("0")[:9] or "0")), LONGEST_PEACE)
+        return min(timedelta(seconds=int(text.lstrip("0")[:9] or "0")), longest)
     try:
         at = parsedate_to_datetime(text)
         asked = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     except (ValueError, OverflowError):
         return None
-    return min(max(asked, timedelta()), LONGEST_PEACE)
+    return min(asked + timedelta(seconds=1), longest) if asked > timedelta() else timedelta()
 
 
 def _read(response: httpx.Response) -> bytes:
@@ -383,7 +448,7 @@ class _Stream(httpcore.NetworkStream):
         self._stream.close()
 
     def start_tls(
-        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Go on encrypted."""
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, timeout), self._left)

@@ -11,7 +11,19 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from hub.connectors.base import Accepted, BadAnswer, Outgoing, Page, Setting, SourceRecord, Spec, Tree
+from hub.connectors.base import (
+    OPEN,
+    Accepted,
+    BadAnswer,
+    Gate,
+    Outgoing,
+    Page,
+    Repeat,
+    Setting,
+    SourceRecord,
+    Spec,
+    Tree,
+)
 from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, Limits
 
 DOCS = "developer.minflyt.no, Flyt Samspill API"
@@ -57,12 +69,15 @@ class Samspill:
     """One municipality's plans in Samspill."""
 
     lists_all = True
+    repeat: Repeat = "look_up"
 
-    def __init__(self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str], gate: Gate = OPEN
+    ) -> None:
         secret = settings.client_secret.get_secret_value()
         extra = {"tenant_id": settings.tenant_id}
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope, extra)
-        self._http = Http(settings.base_url, auth, limits, clock)
+        self._http = Http(settings.base_url, auth, limits, clock, gate)
         self._plans, self._plan_types = (SPEC.path(name, profile) for name in ("plans_path", "plan_types_path"))
         self._organisation = settings.organisation_number
         self._size = settings.page_size
@@ -72,7 +87,7 @@ class Samspill:
         self._http.check_token()
         self._http.get(self._plan_types, {"lang": "nb"})
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self, after: str = "") -> Iterator[Page]:  # noqa: ARG002 - it is read from the start every time
         """Yield all plans of the municipality."""
         seen = set[str]()
         count, total = 0, 0

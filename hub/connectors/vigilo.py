@@ -12,13 +12,16 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from hub.connectors.base import (
+    OPEN,
     Accepted,
     BadAnswer,
+    Gate,
     Misconfigured,
     OutcomeUnknown,
     Outgoing,
     Page,
     Refused,
+    Repeat,
     Setting,
     SourceRecord,
     Spec,
@@ -80,11 +83,14 @@ class Vigilo:
     """One organisation's relay logs in Vigilo."""
 
     lists_all = True
+    repeat: Repeat = "look_up"
 
-    def __init__(self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str], gate: Gate = OPEN
+    ) -> None:
         secret = settings.client_secret.get_secret_value()
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope)
-        self._http = Http(settings.base_url, auth, limits, clock)
+        self._http = Http(settings.base_url, auth, limits, clock, gate)
         self._clock = clock
         self._paths = {
             resource: SPEC.path(f"{resource.replace('-', '_')}_path", profile).format(org_id=settings.org_id)
@@ -97,7 +103,7 @@ class Vigilo:
         self._http.check_token()
         self._http.get(self._paths["schools"], {"page": "0", "size": "1"}).json()
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self, after: str = "") -> Iterator[Page]:  # noqa: ARG002 - it is read from the start every time
         """Yield all relay logs, each joined with its person and its school."""
         persons = {_text(item, "id"): item for page in self._items("persons") for item in page}
         schools = {_text(item, "id"): item for page in self._items("schools") for item in page}

@@ -167,7 +167,7 @@ _SHORT = 1500
 _OF_EVERY_ELEMENT = frozenset({"id", "writer", "written_on", "part"})
 """What every element carries: its writer stands below it, its id and part in the register on the last page."""
 
-_LEVELS = {
+LEVELS = {
     BtiLevel.CLARIFY: Word.LEVEL_0,
     BtiLevel.ONE_SERVICE: Word.LEVEL_1,
     BtiLevel.TWO_SERVICES: Word.LEVEL_2,
@@ -217,6 +217,11 @@ class Content:
             self._cards("handovers"), self._table("level_changes"), self._table("attachments"), self._closing(),
             self._table("extensions"), self._about(edition),
         )  # fmt: skip
+        return tuple(block for part in parts for block in part)
+
+    def work(self) -> tuple[Block, ...]:
+        """Return what tells of the work with the child: concerns, goals, measures as evaluated, the child's voice."""
+        parts = (self._cards("concerns"), self._cards("goals"), self._measures(), self._child_voice())
         return tuple(block for part in parts for block in part)
 
     def subtitle(self) -> str:
@@ -439,7 +444,7 @@ class Content:
         if isinstance(held, bool):
             return self._word(Word.YES if held else Word.NO)
         if isinstance(held, BtiLevel):
-            return self._word(_LEVELS[held])
+            return self._word(LEVELS[held])
         if isinstance(held, Code):
             return "" if held == "unknown" else held.label(self._language)
         if isinstance(held, datetime):

@@ -10,17 +10,18 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import typst
 
-from hub.documents.content import Content, Edition
+from hub.documents.content import Block, Content, Edition
 from hub.documents.words import Word
-from hub.relaylog.model import RelayLog
+from hub.relaylog.codes import Language
+from hub.relaylog.model import Label, RelayLog
 
 Json: TypeAlias = "int | str | list[Json] | tuple[Json, ...] | dict[str, Json] | None"
 
@@ -36,9 +37,34 @@ _NOT_PRINTED = frozenset({"Cc", "Cs", "Co", "Cn"})
 _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Signs that turn the direction of text, so that it reads otherwise than it was written."""
 
+_PAGE, _OF = Label("Side", "Side", "Page"), Label("av", "av", "of")
+SIGNS_NAMED = Label(
+    "Tegn som ikke kan vises på trykk, står med navn i hakeparentes.",
+    "Teikn som ikkje kan visast på trykk, står med namn i hakeparentes.",
+    "Signs that cannot be shown in print stand by their names in brackets.",
+)
+
 
 class DocumentFailed(Exception):
-    """The document of a log could not be made. The message names the log's id and never shows its text."""
+    """A document could not be made. The message names it by an id and never shows its text."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A document before it is typeset: its title lines, who makes it, its language, and its blocks in order."""
+
+    title: str
+    subtitle: str
+    municipality: str
+    language: Language
+    blocks: tuple[Block, ...]
+
+
+class MakeSheet(Protocol):
+    """Makes a sheet; with `signs_named` it says that signs which no font has stand by their names."""
+
+    def __call__(self, *, signs_named: bool) -> Sheet:
+        """Return the sheet."""
 
 
 def render(
@@ -50,10 +76,25 @@ def render(
     log; without any the document says that nothing is left out, which is true of a whole log only. Raises
     DocumentFailed.
     """
-    signs = _unprintable(_document(log, Edition(municipality, today, revision, left_out)))
+
+    def sheet(*, signs_named: bool) -> Sheet:
+        noted = (*left_out, SIGNS_NAMED.text(log.language)) if signs_named else left_out
+        content = Content(log)
+        blocks = content.blocks(Edition(municipality, today, revision, noted))
+        title = f"{log.label.text(log.language)} – {log.subject.name or Word.UNNAMED.text(log.language)}"
+        return Sheet(title, content.subtitle(), municipality, log.language, blocks)
+
+    return typeset(f"log {log.id}", today, sheet)
+
+
+def typeset(name: str, today: date, sheet: MakeSheet) -> bytes:
+    """Return a document as a PDF that carries the date `today`; `name` is what an error calls it, an id.
+
+    `sheet` is asked again, with `signs_named`, when signs have to be named: it then says so. Raises DocumentFailed.
+    """
+    signs = _unprintable(_document(sheet(signs_named=False), today))
     for _ in range(_ROUNDS):
-        noted = (*left_out, Word.SIGNS_NAMED.text(log.language)) if signs else left_out
-        document = _document(log, Edition(municipality, today, revision, noted))
+        document = _document(sheet(signs_named=bool(signs)), today)
         made = _compile(_each(document, partial(_printable, signs=signs)), today)
         if isinstance(made, bytes):
             return made
@@ -61,22 +102,21 @@ def render(
             break
         signs |= made
     raise DocumentFailed(
-        f"log {log.id}: typst could not make the document, and not for the sake of a missing sign; "
-        "render the log by hand in the sandbox to see why"
+        f"{name}: typst could not make the document, and not for the sake of a missing sign; "
+        "render it by hand in the sandbox to see why"
     )
 
 
-def _document(log: RelayLog, edition: Edition) -> Json:
-    label, content = log.label.text(log.language), Content(log)
+def _document(sheet: Sheet, today: date) -> Json:
     return {
-        "title": f"{label} – {log.subject.name or Word.UNNAMED.text(log.language)}",
-        "subtitle": content.subtitle(),
-        "municipality": edition.municipality,
-        "language": log.language,
-        "date": [edition.today.year, edition.today.month, edition.today.day],
-        "page": Word.PAGE.text(log.language),
-        "of": Word.OF.text(log.language),
-        "blocks": [asdict(block) for block in content.blocks(edition)],
+        "title": sheet.title,
+        "subtitle": sheet.subtitle,
+        "municipality": sheet.municipality,
+        "language": sheet.language,
+        "date": [today.year, today.month, today.day],
+        "page": _PAGE.text(sheet.language),
+        "of": _OF.text(sheet.language),
+        "blocks": [asdict(block) for block in sheet.blocks],
     }
 
 

@@ -18,8 +18,6 @@ _MONTHS = (
 class Word(Enum):
     """A word or a sentence of the document: bokmål, nynorsk."""
 
-    PAGE = "Side", "Side"
-    OF = "av", "av"
     YES = "Ja", "Ja"
     NO = "Nei", "Nei"
     AT_TIME = "kl.", "kl."
@@ -57,10 +55,6 @@ class Word(Enum):
         "Filene som er vedlagt loggen, ligger ikke i dette dokumentet. De står oppført under «Vedlegg».",
         "Filene som er lagde ved loggen, ligg ikkje i dette dokumentet. Dei står oppførte under «Vedlegg».",
     )
-    SIGNS_NAMED = (
-        "Tegn som ikke kan vises på trykk, står med navn i hakeparentes.",
-        "Teikn som ikkje kan visast på trykk, står med namn i hakeparentes.",
-    )
     REGISTER = "Registreringene i loggen", "Registreringane i loggen"
     REGISTER_TEXT = (
         "Listen viser hvilken del av loggen hver registrering hører til, og id-en den har i Stafetthub.",
@@ -72,6 +66,31 @@ class Word(Enum):
     SERVICE_AND_UNIT = "Tjeneste og enhet", "Teneste og eining"
     CONTACT = "Kontakt", "Kontakt"
     FILE = "Fil", "Fil"
+
+    SUMMARY = "BTI-oppsummering", "BTI-oppsummering"
+    FOR_PPT = "Vedlegg til henvisning til PPT", "Vedlegg til tilvising til PPT"
+    FOR_CHILD_WELFARE = "Vedlegg til melding til barneverntjenesten", "Vedlegg til melding til barnevernstenesta"
+    PURPOSE = "Formål", "Formål"
+    SENT_BY_A_PERSON = (
+        "Stafetthub har laget dokumentet av stafettloggen. Den som sender det, skal ha lest det først.",
+        "Stafetthub har laga dokumentet av stafettloggen. Den som sender det, skal ha lese det først.",
+    )
+    SUMMARY_LIMITS = (
+        "Her står bare det som samtykket åpner for mottakeren. «Ingen registrert» gjelder bare det som er åpnet.",
+        "Her står berre det som samtykket opnar for mottakaren. «Ingen registrert» gjeld berre det som er opna.",
+    )
+    OPENED_PARTS = "Åpnet for mottakeren", "Opna for mottakaren"
+    WORK_DONE = "BTI-arbeidet så langt", "BTI-arbeidet så langt"
+    PERIOD = "Tidsrom", "Tidsrom"
+    STARTED = "Tiltak startet", "Tiltak starta"
+    EVALUATED = "Evalueringer", "Vurderingar"
+    MET = "Møter", "Møte"
+    UNTIL_NOW = "nå", "no"
+    NO_LEVELS = (
+        "Loggen sier ikke når den har stått på hvilket nivå. Tabellen gjelder hele tiden loggen har vært åpen.",
+        "Loggen seier ikkje når han har stått på kva nivå. Tabellen gjeld heile tida loggen har vore open.",
+    )
+    CONSENT_TO_RECIPIENT = "Samtykket til mottakeren", "Samtykket til mottakaren"
 
     GUARDIANS = "Foresatt", "Føresett"
     RELATIVES = "Familiemedlem", "Familiemedlem"

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event
 from typing import Protocol
 
 from hub.engine.occurrences import Plan
+
+PATIENCE = timedelta(seconds=8)
+"""How long a stop waits for work in progress, so that a process has ended within ten seconds."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ KEYS = frozenset(
 )
 """Every key that a line may have. Whoever needs another adds it here, where it is read once more."""
 
-_FOREIGN = ("httpx", "httpcore", "alembic", "apscheduler", "tzlocal")
+_FOREIGN = ("httpx", "httpcore", "alembic", "apscheduler", "tzlocal", "procrastinate")
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(:[a-z][a-z0-9_]*){0,2}")
 _TOKEN = re.compile(r"[^\s\x00-\x1f]{1,200}")
 _ELEVEN_DIGITS = re.compile(r"(?<!\d)\d{11}(?!\d)")

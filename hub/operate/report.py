@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select
 
+from hub.operate.words import in_words
+from hub.store.connections import ConnectionState, Stop, stop_of
 from hub.store.database import Database
+from hub.store.inbox import SPECIAL_RULE
 from hub.store.tables import (
     ConflictState,
     DeliveryKind,
@@ -18,6 +22,7 @@ from hub.store.tables import (
     HoldState,
     ProposalState,
     QuarantineState,
+    RunState,
     archived,
     conflicts,
     deliveries,
@@ -30,13 +35,13 @@ from hub.store.tables import (
     runs,
 )
 
-SPECIAL_RULE = "special_rule"
-"""What a reason that would itself reveal something reads as: særskilt regel."""
-
 
 @dataclass(frozen=True)
 class ConnectionStatus:
-    """One connection as it stands: its last run, and everything open."""
+    """One connection as it stands: its last run, what stops it now, and everything open.
+
+    `next_try_at` is when a run that was put off goes on, `stuck` counts failed and held deliveries by their error.
+    """
 
     connection: str
     last_run: str
@@ -50,6 +55,9 @@ class ConnectionStatus:
     held: int
     quarantined: int
     conflicts: int
+    stop: Stop | None = None
+    next_try_at: datetime | None = None
+    stuck: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,21 @@ class InboxItem:
     place: str
     addressed_to: str
     since: datetime
+    rule: str = field(default="", repr=False)
+    """The rule of a hold, also where it reveals something: for deciding, never for showing."""
+    ends: str = ""
+    """What ends a hold without a person, where that may be told."""
+
+
+@dataclass(frozen=True)
+class TraceLine:
+    """One thing that happened: when, who did it, what in words, and the kind and id of what it was done to."""
+
+    at: datetime
+    actor: str
+    what: str
+    kind: str
+    id: str
 
 
 class Reports:
@@ -89,7 +112,7 @@ class Reports:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def status(self, tenant: str, connections: Iterable[str]) -> TenantStatus:
+    def status(self, tenant: str, connections: Iterable[str], now: datetime) -> TenantStatus:
         """Return how a municipality stands."""
         with self._db.read() as tx:
             of_logs = select(func.count()).select_from(logs).where(logs.c.tenant == tenant)
@@ -99,13 +122,13 @@ class Reports:
             packages = _deliveries(tx, tenant, DeliveryKind.ARCHIVE)
             proposed = tx.scalar(select(func.count()).select_from(proposals).where(*open_proposals)) or 0
         held = Counter(SPECIAL_RULE if row.revealing else row.reason for row in self._open_holds(tenant))
-        states = tuple(self._connection(tenant, connection) for connection in connections)
+        states = tuple(self._connection(tenant, connection, now) for connection in connections)
         on_the_way = _waiting(packages) + packages[DeliveryState.UNKNOWN]
         return TenantStatus(
             tenant, *counts, on_the_way, _failed(packages), dict(sorted(held.items())), proposed, states
         )
 
-    def _connection(self, tenant: str, connection: str) -> ConnectionStatus:
+    def _connection(self, tenant: str, connection: str, now: datetime) -> ConnectionStatus:
         mine = and_(records.c.tenant == tenant, records.c.connection == connection)
         logs_here = select(records.c.log_id).where(mine)
         with self._db.read() as tx:
@@ -159,68 +182,75 @@ class Reports:
                 held=tx.scalar(held) or 0,
                 quarantined=tx.scalar(refused) or 0,
                 conflicts=tx.scalar(disputed) or 0,
+                stop=stop_of(ConnectionState(tenant, connection).read(tx), now),
+                next_try_at=last.due_at if last and last.state is RunState.QUEUED else None,
+                stuck=_stuck(tx, tenant, connection),
             )
 
     def held(self, tenant: str) -> dict[str, int]:
         """Return open holds by their true reason: for who may decide, and for children that are invented."""
         return dict(sorted(Counter(row.reason for row in self._open_holds(tenant)).items()))
 
-    def inbox(self, tenant: str) -> list[InboxItem]:
-        """Return everything that waits for a person, the oldest first. Reasons that reveal are not told."""
-        items = [
-            InboxItem(
-                "hold",
-                row.hold_id,
-                row.log_id or "",
-                row.connection or "",
-                SPECIAL_RULE if row.revealing else row.reason,
-                "",
-                row.addressed_to,
-                row.since,
-            )
-            for row in self._open_holds(tenant)
-        ]
-        with self._db.read() as tx:
-            open_conflicts = (conflicts.c.tenant == tenant, conflicts.c.state == ConflictState.OPEN)
-            for row in tx.execute(select(conflicts).where(*open_conflicts)):
-                path = row.path
-                items.append(
-                    InboxItem(
-                        "conflict", row.conflict_id, row.log_id, "", "conflict", path, "holder", row.first_seen_at
-                    )
-                )
-            refused = (quarantine.c.tenant == tenant, quarantine.c.state == QuarantineState.OPEN)
-            for row in tx.execute(select(quarantine).where(*refused)):
-                where = f"{row.place} ({row.rule})"
-                items.append(
-                    InboxItem(
-                        *("quarantine", row.quarantine_id, "", row.connection, row.reason, where, "operator"),
-                        row.first_seen_at,
-                    )
-                )
-            proposed = (proposals.c.tenant == tenant, proposals.c.state == ProposalState.OPEN)
-            items.extend(
-                InboxItem(
-                    *(
-                        "proposal",
-                        row.proposal_id,
-                        row.log_id or "",
-                        row.connection,
-                        row.kind,
-                        row.collection,
-                        "holder",
-                    ),
-                    row.first_seen_at,
-                )
-                for row in tx.execute(select(proposals).where(*proposed))
-            )
-        return sorted(items, key=lambda item: (item.since, item.id))
+    def inbox(self, tenant: str, kind: str = "", connection: str = "") -> list[InboxItem]:
+        """Return what waits for a person, the oldest first; of one kind or about one connection where asked.
 
-    def trace(self, subject: str) -> list[Row[Any]]:
-        """Return every event about a log, a run or a delivery, in order."""
-        about = or_(events.c.subject_id == subject, events.c.data["log"].as_string() == subject)
+        Reasons that reveal are not told.
+        """
         with self._db.read() as tx:
-            return list(tx.execute(select(events).where(about).order_by(events.c.event_id)))
+            items = [
+                *(_hold_item(row) for row in _standing(tx, holds, tenant, HoldState.OPEN)),
+                *(_conflict_item(row) for row in _standing(tx, conflicts, tenant, ConflictState.OPEN)),
+                *(_quarantine_item(row) for row in _standing(tx, quarantine, tenant, QuarantineState.OPEN)),
+                *(_proposal_item(row) for row in _standing(tx, proposals, tenant, ProposalState.OPEN)),
+            ]
+            here = (records.c.tenant == tenant, records.c.connection == connection)
+            logs_here = set(tx.scalars(select(records.c.log_id).where(*here))) if connection else set()
+        return sorted(
+            (
+                item
+                for item in items
+                if kind in ("", item.kind)
+                and (connection in ("", item.connection) or (not item.connection and item.log in logs_here))
+            ),
+            key=lambda item: (item.since, item.id),
+        )
+
+    def item(self, tenant: str, item_id: str) -> InboxItem | None:
+        """Return one thing that waits for a person; None where there is none with this id."""
+        return next((item for item in self.inbox(tenant) if item.id == item_id), None)
+
+    def log_of_record(self, tenant: str, connection: str, foreign_id: str) -> str | None:
+        """Return the log that a system's record belongs to."""
+        c = records.c
+        where = (c.tenant == tenant, c.connection == connection, c.foreign_id == foreign_id)
+        with self._db.read() as tx:
+            return tx.scalar(select(c.log_id).where(*where))
+
+    def trace(self, tenant: str, subject: str) -> list[TraceLine]:
+        """Return in order what happened to a log, run, delivery or anything in the inbox, and to what led to it.
+
+        A log is told with its deliveries and whatever waited about it, a run with the logs that it changed, a delivery
+        with its log. An unknown id gives nothing.
+        """
+        with self._db.read() as tx:
+            log_id = tx.scalar(select(deliveries.c.log_id).where(_is(deliveries, tenant, "delivery_id", subject)))
+            others = _deliveries_of(tx, tenant, log_id) - {subject} if log_id else set()
+            about = {subject, *([log_id] if log_id else _deliveries_of(tx, tenant, subject))}
+            c = events.c
+            named = [c.data[name].as_string().in_(about) for name in ("log", "run", "into")]
+            found = select(events).where(c.tenant == tenant, or_(c.subject_id.in_(about), *named)).order_by(c.event_id)
+            rows = [row for row in tx.execute(found) if row.subject_id not in others]
+            to = dict(_to(tx, tenant, {row.subject_id for row in rows}))
+        return [
+            TraceLine(
+                row.at,
+                row.actor,
+                in_words(row.action, {**row.data, **to.get(row.subject_id, {})}),
+                row.subject_kind,
+                row.subject_id,
+            )
+            for row in rows
+        ]
 
     def _open_holds(self, tenant: str) -> list[Row[Any]]:
         where = (holds.c.tenant == tenant, holds.c.state == HoldState.OPEN)
@@ -228,11 +258,62 @@ class Reports:
             return list(tx.execute(select(holds).where(*where).order_by(holds.c.since, holds.c.hold_id)))
 
 
+def _is(table: Table[Any], tenant: str, column: str, value: str) -> ColumnElement[bool]:
+    return and_(table.c.tenant == tenant, table.c[column] == value)
+
+
+def _deliveries_of(tx: Connection, tenant: str, log_id: str) -> set[str]:
+    return set(tx.scalars(select(deliveries.c.delivery_id).where(_is(deliveries, tenant, "log_id", log_id))))
+
+
+def _to(tx: Connection, tenant: str, ids: Collection[str]) -> Iterable[tuple[str, dict[str, str]]]:
+    """Yield the connection of each run and delivery among these ids, and the receiver's reference if there is one."""
+    for table, column in ((runs, runs.c.run_id), (deliveries, deliveries.c.delivery_id)):
+        for row in tx.execute(select(table).where(table.c.tenant == tenant, column.in_(list(ids)))).mappings():
+            yield row[column.name], {"connection": row["connection"], "receipt": row.get("receipt_ref") or ""}
+
+
+def _standing(tx: Connection, table: Table[Any], tenant: str, state: StrEnum) -> list[Row[Any]]:
+    """Return the rows of a table that wait."""
+    return list(tx.execute(select(table).where(table.c.tenant == tenant, table.c.state == state)))
+
+
+def _hold_item(row: Row[Any]) -> InboxItem:
+    reason = SPECIAL_RULE if row.revealing else row.reason
+    ends = "" if row.revealing else row.releases_when or ""
+    where = (row.log_id or "", row.connection or "")
+    return InboxItem("hold", row.hold_id, *where, reason, "", row.addressed_to, row.since, row.rule, ends)
+
+
+def _conflict_item(row: Row[Any]) -> InboxItem:
+    return InboxItem("conflict", row.conflict_id, row.log_id, "", "conflict", row.path, "holder", row.first_seen_at)
+
+
+def _quarantine_item(row: Row[Any]) -> InboxItem:
+    place = f"{row.place} ({row.rule})"
+    where = ("", row.connection)
+    return InboxItem("quarantine", row.quarantine_id, *where, row.reason, place, "operator", row.first_seen_at)
+
+
+def _proposal_item(row: Row[Any]) -> InboxItem:
+    about = (row.log_id or "", row.connection, row.kind, row.collection)
+    return InboxItem("proposal", row.proposal_id, *about, "holder", row.first_seen_at)
+
+
 def _deliveries(tx: Connection, tenant: str, kind: DeliveryKind, *only: ColumnElement[bool]) -> Counter[DeliveryState]:
     """Count deliveries of a kind by their state."""
     c = deliveries.c
     counted = select(c.state, func.count().label("number")).where(c.tenant == tenant, c.kind == kind, *only)
     return Counter({row.state: row.number for row in tx.execute(counted.group_by(c.state))})
+
+
+def _stuck(tx: Connection, tenant: str, connection: str) -> dict[str, int]:
+    """Count the deliveries of changes that failed or are held, by what went wrong."""
+    c = deliveries.c
+    mine = (c.tenant == tenant, c.connection == connection, c.kind == DeliveryKind.UPDATE)
+    ended_badly = c.state.in_((DeliveryState.FAILED, DeliveryState.HELD))
+    counted = select(c.error_class, func.count().label("number")).where(*mine, ended_badly).group_by(c.error_class)
+    return {row.error_class or "": row.number for row in tx.execute(counted.order_by(c.error_class))}
 
 
 def _waiting(states: Counter[DeliveryState]) -> int:

@@ -1,6 +1,8 @@
 """CSV sets: a zip of CSV files in which one file has a row for each record and the others hang on by keys.
 
 Every row that isn't changed is written back as it stood, so that quotes, columns nobody maps, order and line ends stay.
+Texts in Windows-1252 that happen to be plain ASCII look like UTF-8; what is written from a set in that encoding says so
+in the comment of the zip.
 """
 
 from __future__ import annotations
@@ -8,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TypeGuard
 
@@ -20,6 +23,7 @@ from hub.payloads.zips import pack, repack, unpack
 
 _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = {"semicolon": ";", "comma": ",", "tab": "\t"}
+_WINDOWS = "cp1252"
 _ENDINGS = (".csv", ".txt", ".tsv")
 
 
@@ -78,7 +82,7 @@ class CsvPayload:
         self.limits: Limits = options.limits
         self.files = {stem: _file(stem, table(spec, ["files", stem])) for stem, spec in options.table("files").items()}
         self.delimiter = options.choice("delimiter", ("detect", *_DELIMITERS))
-        self.encoding = options.choice("encoding", ("detect", "utf-8", "utf-8-sig", "cp1252"))
+        self.encoding = options.choice("encoding", ("detect", "utf-8", "utf-8-sig", _WINDOWS))
         self.root = self._root()
         self.children: dict[str, list[_File]] = defaultdict(list)
         for file in self.files.values():
@@ -102,7 +106,7 @@ class CsvPayload:
                 changed[sheet.name] = _written(sheet)
         if original is None:
             return pack(changed)
-        return repack(original, changed) if changed else original
+        return repack(original, changed, self._comment(sheets)) if changed else original
 
     def decode_set(self, data: bytes) -> list[tuple[str, Tree]]:
         """Read a set as one (key, tree) a record: {root's stem: {column: text, child's stem: [row]}}.
@@ -120,6 +124,22 @@ class CsvPayload:
             (str(row.cells[root.key]), {root.stem: self._grown(row, root, below)}) for row in below[root.stem][None]
         ]
 
+    def split(self, data: bytes) -> list[bytes]:
+        """Return a set for each record, with that record alone and in the manner of the whole: to write it back on.
+
+        Names of files, headers, all columns, encoding, delimiter and line ends are the set's. Files that the options
+        don't name are kept where the set has one record; among several they may tell of others. Raises PayloadError.
+        """
+        sheets = self._sheets(data)
+        records = self._owned(sheets)
+        if len(records) == 1:
+            return [data]
+        comment = self._comment(sheets)
+        return [
+            pack({sheet.name: _written(replace(sheet, rows=rows[stem])) for stem, sheet in sheets.items()}, comment)
+            for rows in records.values()
+        ]
+
     def encode_set(self, records: Iterable[tuple[str, Tree]], original: bytes | None) -> bytes:
         """Write records, as `decode_set` gives them, on a set; records that aren't named stay. Raises PayloadError."""
         flat: dict[str, list[object]] = {}
@@ -135,6 +155,23 @@ class CsvPayload:
             self._lay(flat, self.root, [{**kept, **row, self.root.key: key}], None)
         self._drop_orphans(flat, self.root)
         return self.encode({stem: rows for stem, rows in flat.items() if rows or stem in before}, original)
+
+    def _owned(self, sheets: dict[str, _Sheet]) -> dict[str, dict[str, list[_Row]]]:
+        """Return each record's rows, by its key and the file's stem."""
+        records: dict[str, dict[str, list[_Row]]] = {}
+        owners: dict[tuple[str, object], str] = {}
+
+        def look(file: _File) -> None:
+            for row in sheets[file.stem].data if file.stem in sheets else ():
+                link = (file.parent, row.cells[file.link]) if file.link else None
+                owner = owners[link] if link else str(row.cells[file.key])
+                records.setdefault(owner, defaultdict(list))[file.stem].append(row)
+                owners[file.stem, row.cells.get(file.key)] = owner
+            for child in self.children[file.stem]:
+                look(child)
+
+        look(self.root)
+        return records
 
     def _grown(self, row: _Row, file: _File, below: dict[str, dict[object, list[_Row]]]) -> Tree:
         tree: Tree = dict(row.cells)
@@ -206,22 +243,29 @@ class CsvPayload:
                 found[stem] = (name, content)
         if self.root.stem not in found:
             raise PayloadError("zip", f"{self.root.stem}.csv", "this file is missing", "Send the whole set")
-        encoding = self._encoding([content for _, content in found.values()])
+        encoding = self._encoding(data, [content for _, content in found.values()])
         left = [self.limits.count]
         sheets = {stem: self._sheet(stem, *found[stem], encoding, left) for stem in self.files if stem in found}
         self._check_keys(sheets)
         return sheets
 
-    def _encoding(self, contents: list[bytes]) -> str:
-        """Return the set's encoding: what is declared, else UTF-8 if all of it is, else Windows-1252."""
+    def _encoding(self, data: bytes, contents: list[bytes]) -> str:
+        """Return the set's encoding: what is declared or said in its comment, else UTF-8 if all of it is."""
         if self.encoding != "detect":
             return self.encoding
-        return "utf-8" if all(_is_utf8(content) for content in contents) else "cp1252"
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            said = archive.comment == _WINDOWS.encode()
+        return "utf-8" if not said and all(_is_utf8(content) for content in contents) else _WINDOWS
+
+    def _comment(self, sheets: Mapping[str, _Sheet]) -> bytes:
+        """Return what a zip says of its encoding: something only where it was found, and might be missed again."""
+        windows = self.encoding == "detect" and any(sheet.encoding == _WINDOWS for sheet in sheets.values())
+        return _WINDOWS.encode() if windows else b""
 
     def _sheet(self, stem: str, name: str, content: bytes, encoding: str, left: list[int]) -> _Sheet:
-        mark = content.startswith(_BOM) and encoding != "cp1252"
+        mark = content.startswith(_BOM) and encoding != _WINDOWS
         try:
-            text = content.removeprefix(_BOM if mark else b"").decode("cp1252" if encoding == "cp1252" else "utf-8")
+            text = content.removeprefix(_BOM if mark else b"").decode(_WINDOWS if encoding == _WINDOWS else "utf-8")
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             at = f"{stem}.csv:{line}"
@@ -396,7 +440,10 @@ def _spread(made: list[Tree], pairs: list[int | None], present: list[object], pl
 
 def _replace(sheet: _Sheet, rows: Sequence[Tree]) -> bool:
     """Put rows in place of a file's rows; tell whether anything changed. What stays equal keeps its text."""
-    said = [{name: plain(value) or None for name, value in row.items()} for row in rows]
+    known = set(sheet.header)
+    said = [  # nothing for a column that isn't there says nothing
+        {name: text or None for name, value in row.items() if (text := plain(value)) or name in known} for row in rows
+    ]
     held = list(sheet.data)
     before = [row.cells for row in held]
     if same(before, said):

@@ -3,6 +3,8 @@
 The tree begins with the root's name. An element's attributes are `@name`; one without attributes and elements inside
 is its text, or None where there is none; else its text is `#text`. Names carry the prefix of the options' table,
 whatever prefix the document uses. What is in other namespaces, comments and instructions are not in the tree, and stay.
+
+Writing goes down the document and two trees side by side, as it was and as it shall be, and stops where they agree.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import cast
 
 from lxml import etree
 
-from hub.payloads.base import PayloadError, Tree, check_tree, pairing, plain, same, shown
+from hub.payloads.base import PayloadError, Tree, check_tree, pairing, plain, shown
 from hub.payloads.markup import Markup, read_markup, write_markup
 from hub.payloads.options import Options, OptionsError, pointers, table, words
 
@@ -29,10 +31,12 @@ class XmlPayload:
     - `lists: [pointer]`: elements that repeat, always read as lists, such as `/Logg/Tiltak/Rad`.
     - `objects: [pointer]`: elements always read as objects, with their text as `#text`, even when they hold only text.
     - `order: {pointer: [name]}`: the order of the elements inside an element, for new ones.
+    - `known_by: {pointer: pointer within}`: an element that may repeat, of which the tree has the one that holds what
+      the second pointer leads to, such as `/Melding/Dokument: /Innhold/Logg`. The others stay as they are.
     """
 
     def __init__(self, given: Mapping[str, object]) -> None:
-        options = Options(given, "namespaces", "lists", "objects", "order")
+        options = Options(given, "namespaces", "lists", "objects", "order", "known_by")
         self.limits = options.limits
         self.uris = _namespaces(options)
         self.prefixes = {uri: prefix for prefix, uri in self.uris.items()}
@@ -43,6 +47,7 @@ class XmlPayload:
             for at, names in options.table("order").items()
         }
         pointers(list(self.order), ["order"])
+        self.known_by = {at: self._way(at, inner) for at, inner in options.table("known_by").items()}
 
     def decode(self, data: bytes) -> Tree:
         """Read a document into {root: ...}. Raises PayloadError."""
@@ -54,12 +59,12 @@ class XmlPayload:
         if original is None:
             return self._new(tree)
         markup = read_markup(original, self.limits)
-        before = self._tree(markup.root)
+        before, writer = self._tree(markup.root), _Writer(self, markup)
         for name, value in tree.items():
             if name not in before:
                 raise PayloadError("shape", f"/{shown(name)}", "not the root of this document", "Use the same template")
-            _Writer(self, markup).element(markup.root, value, f"/{name}", whole=False)
-        return original if same(before, self._tree(markup.root)) else write_markup(markup)
+            writer.element(markup.root, before[name], value, f"/{name}", whole=False)
+        return write_markup(markup) if writer.differs and before != self._tree(markup.root) else original
 
     def name(self, tag: str) -> str | None:
         """Return the tree's name of an element or attribute; None for what is in a namespace of its own."""
@@ -80,31 +85,49 @@ class XmlPayload:
     def read(self, element: etree._Element, place: str) -> object:
         """Read one element: an object, its text, or None."""
         found: Tree = {f"@{name}": value for name, value in self._attributes(element)}
-        for child in element.iterchildren(etree.Element):
-            name = self.name(str(child.tag))
-            if name is None:
-                continue
-            at = f"{place}/{name}"
-            value = self.read(child, at)
-            if at in self.lists:
-                rows = found.setdefault(name, [])
-                if isinstance(rows, list):
-                    rows.append(value)
-            elif name in found:
-                raise PayloadError("duplicate", at, "an element that repeats", "Name it under lists in the mapping")
-            else:
-                found[name] = value
-        text = "".join(_texts(element))
+        texts = [element.text or ""]
+        for child in element:
+            texts.append(child.tail or "")
+            name = self.name(child.tag) if isinstance(child.tag, str) else None  # comments have no name
+            if name is not None:
+                self._read_child(found, child, name, f"{place}/{name}")
+        text = "".join(texts)
         if not text.strip(_SPACE):
             return found if found or place in self.objects else None
         return text if not found and place not in self.objects else {**found, _TEXT: text}
 
+    def is_meant(self, element: etree._Element, place: str) -> bool:
+        """Tell whether an element is in the tree, or is one of the others beside the one that is known."""
+        way = self.known_by.get(place)
+        return way is None or element.find(way) is not None
+
+    def _read_child(self, found: Tree, child: etree._Element, name: str, at: str) -> None:
+        if at in self.lists:
+            rows = found.setdefault(name, [])
+            if isinstance(rows, list):
+                rows.append(self.read(child, at))
+        elif self.is_meant(child, at):
+            if name in found:
+                raise PayloadError("duplicate", at, "an element that repeats", "Name it under lists in the mapping")
+            found[name] = self.read(child, at)
+
     def _attributes(self, element: etree._Element) -> Iterator[tuple[str, str]]:
-        for key, value in element.attrib.items():
+        for key, value in element.items():
             uri, _, local = str(key).rpartition("}")
             name = local if not uri else f"xml:{local}" if uri[1:] == _XML else self.name(str(key))
             if name is not None:
                 yield name, str(value)
+
+    def _way(self, at: str, inner: object) -> str:
+        """Return the way to what an element is known by, as lxml finds it."""
+        (found,) = pointers([inner], ["known_by", at])
+        pointers([at], ["known_by"])
+        if at in self.lists:
+            raise OptionsError(["known_by", at], "also under lists", "Leave it out there: one of them is meant")
+        try:
+            return "/".join(self.tag(name, at) for name in found[1:].split("/"))
+        except PayloadError as error:
+            raise OptionsError(["known_by", at], error.what, error.remedy) from None
 
     def _tree(self, root: etree._Element) -> Tree:
         name = self.name(str(root.tag))
@@ -119,34 +142,41 @@ class XmlPayload:
         nsmap = _nsmap(self.uris)
         root = _named(lambda: etree.Element(self.tag(name, f"/{shown(name)}"), nsmap=nsmap), f"/{shown(name)}")
         markup = Markup(root, '<?xml version="1.0" encoding="UTF-8"?>\n', "\n", "utf-8", b"", "\n")
-        _Writer(self, markup).element(root, value, f"/{name}", whole=False)
+        _Writer(self, markup).element(root, None, value, f"/{name}", whole=False)
         etree.indent(root)
         return write_markup(markup)
 
 
 class _Writer:
-    """Puts values on the elements of one document, in its own indentation."""
+    """Puts values on the elements of one document, in its own indentation.
+
+    `differs` is set by the first value that isn't the one held; what is written may still read the same.
+    """
 
     def __init__(self, payload: XmlPayload, markup: Markup) -> None:
         self.payload = payload
+        self.differs = False
         lead = markup.root.text or ""
         self.unit = lead.rpartition("\n")[2] if "\n" in lead and not lead.strip(_SPACE) else ""
 
-    def element(self, element: etree._Element, value: object, place: str, *, whole: bool) -> None:
-        """Put a value on an element. `whole` means that what an object doesn't say is removed."""
-        before = self.payload.read(element, place)
-        if same(before, value):
+    def element(self, element: etree._Element, held: object, value: object, place: str, *, whole: bool) -> None:
+        """Put a value on an element that holds another. `whole` means that what an object doesn't say is removed.
+
+        Values compare as they are, quickly: what is held has nothing but texts in it, so that 1 and true can't meet.
+        """
+        if held == value:
             return
+        self.differs = True
         if isinstance(value, list):
             raise PayloadError("shape", place, "a list where one element stands", "Name it under lists in the mapping")
         said: Tree = value if isinstance(value, dict) else {_TEXT: value}
-        held: Tree = before if isinstance(before, dict) else {_TEXT: before}
-        gone = dict.fromkeys(held) if whole or value is None else {}
+        had: Tree = held if isinstance(held, dict) else {_TEXT: held}
+        gone = dict.fromkeys(had) if whole or value is None else {}
         for name, inner in {**gone, **said}.items():
-            if not same(held.get(name), inner):
-                self._member(element, name, inner, f"{place}/{name}", whole=whole)
+            if had.get(name) != inner:
+                self._member(element, name, had.get(name), inner, f"{place}/{name}", whole=whole)
 
-    def _member(self, element: etree._Element, name: str, value: object, at: str, *, whole: bool) -> None:
+    def _member(self, element: etree._Element, name: str, held: object, value: object, at: str, *, whole: bool) -> None:
         if name == _TEXT or name.startswith("@"):
             if isinstance(value, dict | list):
                 raise PayloadError("shape", at, "an object or list where text stands", "Write text")
@@ -157,22 +187,24 @@ class _Writer:
         elif at in self.payload.lists:
             if not isinstance(value, list | None):
                 raise PayloadError("shape", at, "one value where a list stands", "Write a list")
-            self._rows(element, name, value or [], at)
+            self._rows(element, name, held if isinstance(held, list) else [], value or [], at)
         else:
-            self._child(element, name, value, at, whole=whole)
+            self._child(element, name, held, value, at, whole=whole)
 
-    def _child(self, element: etree._Element, name: str, value: object, at: str, *, whole: bool) -> None:
-        child = next(self._named(element, name), None)
+    def _child(self, element: etree._Element, name: str, held: object, value: object, at: str, *, whole: bool) -> None:
+        child = next((one for one in self._named(element, name) if self.payload.is_meant(one, at)), None)
         if value is None and child is not None:
             _remove(element, child)
         elif value is not None:
             if child is None:
                 child = self._insert(element, self._place(element, name, at), name, at)
-            self.element(child, value, at, whole=whole)
+            self.element(child, held, value, at, whole=whole)
+            if not self.payload.is_meant(child, at):
+                raise PayloadError("shape", at, "an element without what it is known by", "Write that too")
 
-    def _rows(self, element: etree._Element, name: str, rows: list[object], at: str) -> None:
+    def _rows(self, element: etree._Element, name: str, held: list[object], rows: list[object], at: str) -> None:
         present = list(self._named(element, name))
-        pairs = pairing([self.payload.read(child, at) for child in present], rows)
+        pairs = pairing(held, rows)
         kept = {pair for pair in pairs if pair is not None}
         for number, child in enumerate(present):
             if number not in kept:
@@ -189,7 +221,7 @@ class _Writer:
                 if previous is not None and element.index(child) < here - 1:
                     _remove(element, child)
                     self._settle(element, element.index(previous) + 1, child)
-            self.element(child, row, at, whole=True)
+            self.element(child, None if pair is None else held[pair], row, at, whole=True)
             previous = child
 
     def _named(self, element: etree._Element, name: str) -> Iterator[etree._Element]:
@@ -253,12 +285,6 @@ def _namespaces(options: Options) -> dict[str, str]:
 def _nsmap(uris: Mapping[str, str]) -> dict[str, str]:
     """Return prefixes as lxml has them: None, which its types don't know, for names without one."""
     return cast("dict[str, str]", {prefix or None: uri for prefix, uri in uris.items()})
-
-
-def _texts(element: etree._Element) -> Iterator[str]:
-    yield element.text or ""
-    for child in element:
-        yield child.tail or ""
 
 
 def _put_text(element: etree._Element, text: str, at: str) -> None:

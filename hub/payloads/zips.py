@@ -59,22 +59,24 @@ def _check_entry(entry: zipfile.ZipInfo, place: str, limits: Limits) -> None:
         raise PayloadError("size", place, f"grows more than {limits.ratio} times", "Send real content")
 
 
-def pack(files: Mapping[str, bytes]) -> bytes:
+def pack(files: Mapping[str, bytes], comment: bytes = b"") -> bytes:
     """Make a zip of files in memory, in the order given; the same files give the same bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
+        archive.comment = comment
         for name, content in files.items():
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()
 
 
-def repack(original: bytes, changed: Mapping[str, bytes]) -> bytes:
+def repack(original: bytes, changed: Mapping[str, bytes], comment: bytes = b"") -> bytes:
     """Return a zip with some files' contents changed or added; order, dates and attributes stay.
 
-    The original has been through `unpack`.
+    So does the zip's own comment, unless another is given. The original has been through `unpack`.
     """
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(original)) as source, zipfile.ZipFile(packed, "w") as target:
+        target.comment = comment or source.comment
         for entry in source.infolist():
             content = changed.get(entry.filename, b"" if entry.is_dir() else source.read(entry))
             target.writestr(copy.copy(entry), content, entry.compress_type)

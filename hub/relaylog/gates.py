@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import partial
 
-from hub.relaylog.codes import AddressProtection, LogStatus, Part, Service
-from hub.relaylog.consent import ConsentPolicy, Missing, opened
+from hub.relaylog.codes import Access, AddressProtection, LogStatus, Part, Service
+from hub.relaylog.consent import ConsentPolicy, Missing, Opened, Refused, grown_up, may_sign, opened
 from hub.relaylog.model import RelayLog
-from hub.relaylog.sharing import Sharing
+from hub.relaylog.protection import is_strict, is_veiled, texts, unread_text
+from hub.relaylog.sharing import Later, Sharing
 
 
 class Decider(StrEnum):
@@ -30,7 +32,8 @@ class Decider(StrEnum):
 class Stop:
     """One reason not to send. A `revealing` reason is shown as "særskilt regel" to all but its decider.
 
-    `of_log` tells that the reason lies in the log itself, whoever would read it.
+    `of_log` tells that the reason lies in the log itself, whoever would read it. `consent` says what is missing where
+    a consent is.
     """
 
     reason: str
@@ -38,6 +41,7 @@ class Stop:
     releases_when: str
     revealing: bool = False
     of_log: bool = False
+    consent: Refused | None = None
 
 
 @dataclass(frozen=True)
@@ -48,53 +52,75 @@ class Rules:
     consent: ConsentPolicy
 
 
-PROTECTED = frozenset(
-    {
-        AddressProtection.CLIENT_ADDRESS,
-        AddressProtection.CONFIDENTIAL,
-        AddressProtection.STRICTLY_CONFIDENTIAL,
-    }
-)
 UNSENT_STATUS = frozenset({LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED, LogStatus.UNKNOWN})
 
 
-def stops(log: RelayLog, readers: Iterable[Service], day: date, rules: Rules) -> tuple[Stop, ...]:
+def stops(
+    log: RelayLog, readers: Iterable[Service], day: date, rules: Rules, other_controller: str = ""
+) -> tuple[Stop, ...]:
     """Return everything that stops a log from going to these readers on this day; nothing means it may go.
 
-    Without readers it may not: nobody has said who would see it.
+    Without readers it may not: nobody has said who would see it. `other_controller` is the organisation number of the
+    controller that answers for the receiving system, where it is another than the log's own.
     """
     found = [*special_stops(log), *_life(log)]
     asked = sorted(readers)
     if not asked:
         found.append(Stop(str(Missing.NO_CONSENT), Decider.OPERATOR, "the connection names who reads there"))
+    if other_controller and not rules.sharing.agreed(other_controller, asked, day):
+        found.append(
+            Stop("no_agreement", Decider.RULE_OWNER, "an agreement with the other controller names these services")
+        )
     for reader in asked:
-        if reader is Service.FAMILY and any(guardian.barred for guardian in log.guardians):
-            found.append(
-                Stop("guardian_barred", Decider.RULE_OWNER, "a person decides how the family reads", revealing=True)
-            )
+        if reader is Service.FAMILY:
+            found += _family_stops(log, day)
         answer = opened(log, reader, day, rules.consent)
-        if isinstance(answer, Missing):
+        if isinstance(answer, Refused):
             found.append(_unconsented(answer, reader, rules.sharing))
     return tuple(dict.fromkeys(found))
 
 
-def _unconsented(answer: Missing, reader: Service, sharing: Sharing) -> Stop:
+def _family_stops(log: RelayLog, day: date) -> list[Stop]:
+    """Stop a log from where the family reads: somebody there is barred, or reads without the right to."""
+    found = []
+    if any(guardian.barred for guardian in log.guardians):
+        found.append(
+            Stop("guardian_barred", Decider.RULE_OWNER, "a person decides how the family reads", revealing=True)
+        )
+    reading = [guardian for guardian in log.guardians if guardian.access in (Access.READ, Access.WRITE)]
+    if not grown_up(log, day) and any(not may_sign(guardian) for guardian in reading if not guardian.barred):
+        found.append(
+            Stop(
+                "guardian_may_not_read",
+                Decider.RULE_OWNER,
+                "access is taken from whoever lacks parental responsibility, or the responsibility is made known",
+                revealing=True,
+            )
+        )
+    return found
+
+
+def _unconsented(answer: Refused, reader: Service, sharing: Sharing) -> Stop:
     """Say that a reader lacks a consent. That a hidden service reads at all is for the rule's owner alone."""
     hidden = reader in sharing.hidden_services
     decider = Decider.RULE_OWNER if hidden else Decider.HOLDER
-    return Stop(str(answer), decider, f"a valid consent names {reader}", revealing=hidden)
+    return Stop(str(answer.reason), decider, f"a valid consent names {reader}", revealing=hidden, consent=answer)
 
 
 def special_stops(log: RelayLog) -> tuple[Stop, ...]:
-    """Return what keeps a log from everybody: it concerns violence, or somebody in it is protected."""
+    """Return what keeps a log from everybody: it concerns violence, or somebody in it is protected.
+
+    Strict protection of anyone holds the whole log. Under other protection only its unread text does; what tells of
+    a place is in no view anyway.
+    """
     found = []
     if log.violence:
         found.append(_special("violence", "never by the hub: a person acts outside it", revealing=True))
-    persons = [log.subject.address_protection, *(guardian.address_protection for guardian in log.guardians)]
-    persons += [relative.address_protection for relative in log.relatives]
-    if any(protection in PROTECTED for protection in persons):
+    if is_strict(log):
         found.append(_special("address_protected", "a person releases each sending", revealing=True))
-    elif log.subject.address_protection is AddressProtection.UNKNOWN:
+    elif is_veiled(log) and unread_text(log):
+        found.append(_special("free_text_unread", "a person has read the text and releases it", revealing=True))
+    if log.subject.address_protection is AddressProtection.UNKNOWN and not is_strict(log):
         found.append(
             _special("protection_unknown", "the system says whether the address is protected", revealing=False)
         )
@@ -111,16 +137,58 @@ def _life(log: RelayLog) -> list[Stop]:
     return []
 
 
-def parts_open_to(log: RelayLog, reader: Service, day: date, rules: Rules) -> frozenset[Part]:
-    """Return the parts that consent and ceiling together open to a reader on a day; empty without a consent."""
+@dataclass(frozen=True)
+class Reach:
+    """How far back a part is open to a reader.
+
+    `everything`: there from the start of the log, or told all of it. Otherwise what was written from `since` on, and
+    of the rest what `later` gives. None for `since`: nobody knows when the consent began.
+    """
+
+    everything: bool
+    since: date | None = None
+    later: Later = "from_consent"
+
+
+def reaches(log: RelayLog, reader: Service, day: date, rules: Rules) -> dict[Part, Reach]:
+    """Return the parts that consent and ceiling together open to a reader on a day, and how far back each goes.
+
+    Empty without a consent. Who is told of a service's contact details is the holder's service by a rule of its own.
+    """
     answer = opened(log, reader, day, rules.consent)
-    if isinstance(answer, Missing):
-        return frozenset()
-    parts = {
-        part
+    if isinstance(answer, Refused):
+        return {}
+    found = {
+        part: _reach(log, part, rules.sharing, answer.since(partial(_opens, part, reader, rules.sharing)))
         for part in Part
-        if rules.sharing.allows(part, reader, named=part in answer.parts, child_asked=answer.child_asked)
+        if _opens(part, reader, rules.sharing, answer)
     }
     if log.holder is not None and log.holder.service is reader and reader is not Service.FAMILY:
-        parts.add(Part.CONTACT)
-    return frozenset(parts)
+        found[Part.CONTACT] = Reach(everything=True)
+    return found
+
+
+def _opens(part: Part, reader: Service, sharing: Sharing, answer: Opened) -> bool:
+    """Tell whether a consent opens a part to a reader as far as the ceiling lets it."""
+    named = part in answer.parts
+    allowed = sharing.allows(part, reader, named=named, child_asked=answer.child_asked)
+    return allowed and (named or not answer.only_named)
+
+
+def _reach(log: RelayLog, part: Part, sharing: Sharing, since: date | None) -> Reach:
+    """Return how far back a part goes. Contact details are of today: they have no history."""
+    later = sharing.parts[part].later
+    from_start = log.opened_on is not None and since is not None and since <= log.opened_on
+    return Reach(later == "all" or from_start or part is Part.CONTACT, since, later)
+
+
+def parts_open_to(log: RelayLog, reader: Service, day: date, rules: Rules) -> frozenset[Part]:
+    """Return the parts that consent and ceiling together open to a reader on a day; empty without a consent."""
+    return frozenset(reaches(log, reader, day, rules))
+
+
+def unnamed_parts(log: RelayLog, reader: Service, day: date, rules: Rules) -> frozenset[Part]:
+    """Return the parts that the log has text in, that sharing would let a reader have, and that no consent names."""
+    present = {part for _, part, _ in texts(log)}
+    most = {part for part in present if rules.sharing.allows(part, reader, named=True, child_asked=True)}
+    return frozenset(most - parts_open_to(log, reader, day, rules))

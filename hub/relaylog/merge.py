@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from functools import cache, cached_property, lru_cache
+from typing import Any, NamedTuple, cast
+
+from pydantic import TypeAdapter
 
 from hub.relaylog.codes import AddressProtection, ClosedBy, ConsentStatus, LogStatus, Part, Service
-from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, RelayLog
+from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, OrgUnit, RelayLog
 
 
 class Place(NamedTuple):
@@ -28,6 +30,9 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return f"{self.collection}/{self.element}/{self.field}" if self.collection else self.field
 
+
+Key = tuple[str, str]
+"""A list of the log and the id of an element in it."""
 
 Flat = dict[Place, Any]
 """A log as its places. An element's own place, with an empty field, holds its position in its list."""
@@ -72,7 +77,11 @@ class Merged:
     log: RelayLog
     conflicts: tuple[Conflict, ...] = ()
     deletions: tuple[Deletion, ...] = ()
-    provenance: Mapping[Place, frozenset[str]] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=lambda: Provenance(RelayLog(), {}), compare=False, repr=False)
+    removed: frozenset[Key] = frozenset()
+    """Elements that a person had removed: they are emptied where they still stand."""
+    released: frozenset[str] = frozenset()
+    """Reasons that a person has looked at for the log as it stands, and let it go in spite of."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +90,10 @@ class Settlement:
 
     value: Any
     over: tuple[Any, ...]
+
+    def covers(self, said: Any) -> bool:
+        """Tell whether a value is one that was decided over, though perhaps told less fully."""
+        return any(_filled(said, known) == known for known in (self.value, *self.over))
 
 
 Settlements = Mapping[Place, Settlement]
@@ -111,71 +124,117 @@ def merge(agreed: RelayLog | None, systems: Sequence[System], settlements: Settl
     return _Merge(agreed, sorted(systems, key=lambda system: system.connection), settlements or {}).merged()
 
 
+class _Opened:
+    """A log opened up for comparing: its own fields as places, and its elements by list and id."""
+
+    def __init__(self, log: RelayLog | None) -> None:
+        self.own: Flat = {}
+        self.elements: dict[Key, Element] = {}
+        self.positions: dict[Key, int] = {}
+        for name, value in log.__dict__.items() if log else ():
+            if name in COLLECTIONS:
+                for position, element in enumerate(value):
+                    self.elements[name, element.id] = element
+                    self.positions[name, element.id] = position
+            elif name in NESTED_PLACES:
+                self.own.update((Place("", "", f"{name}.{inner}"), inside) for inner, inside in value.__dict__.items())
+            elif name not in OWN_OF_SYSTEM:
+                self.own[Place("", "", name)] = value
+
+    def __contains__(self, place: Place) -> bool:
+        """Tell whether the log has a place, be it empty."""
+        return place[:2] in self.elements if place.collection else place in self.own
+
+    def get(self, place: Place) -> Any:
+        """Return the value at a place; None where there is no such place."""
+        if not place.collection:
+            return self.own.get(place)
+        element = self.elements.get(place[:2])
+        return element.__dict__[place.field] if element is not None else None
+
+
 class _Merge:
-    """The work of one merge: all sides flattened to places."""
+    """The work of one merge: all sides opened up, and compared element by element, then place by place."""
 
     def __init__(self, agreed: RelayLog | None, systems: Sequence[System], settlements: Settlements) -> None:
         self._systems = systems
         self._settlements = settlements
-        self._agreed = flatten(agreed) if agreed else {}
-        self._seen = {system.connection: flatten(system.seen) for system in systems}
-        self._base = {system.connection: flatten(system.base) for system in systems if system.base}
-        self._sent = {system.connection: flatten(system.sent) for system in systems if system.sent}
+        self._agreed = _Opened(agreed)
+        self._seen = {system.connection: _Opened(system.seen) for system in systems}
+        self._base = {system.connection: _Opened(system.base) for system in systems}
+        self._sent = {system.connection: _Opened(system.sent) for system in systems}
         self._holder = self._service_of(Place("", "", "holder"))
         self._conflicts: list[Conflict] = []
-        self._provenance: dict[Place, frozenset[str]] = {}
 
     def merged(self) -> Merged:
         """Go through every place that any side knows."""
-        places = sorted({place for flat in (self._agreed, *self._seen.values()) for place in flat})
-        out: Flat = {}
-        for place in places:
-            out[place] = self._position(place) if not place.field else self._value(place)
-        self._obey_family(out)
-        return Merged(unflatten(out), tuple(self._conflicts), tuple(self._deletions()), self._provenance)
+        opened = (self._agreed, *self._seen.values())
+        own = self._own(opened)
+        self._obey_family(own)
+        keys = sorted({key for log in opened for key in log.elements})
+        elements = [(key, self._position(key), self._element(key)) for key in keys]
+        log = _assembled(own, elements)
+        return Merged(log, tuple(self._conflicts), tuple(self._deletions()), Provenance(log, self._seen))
+
+    def _own(self, opened: Sequence[_Opened]) -> Flat:
+        """Merge the log's own fields; those that only one system has ever told of are as it tells them."""
+        if len(self._seen) == 1 and not self._agreed.own and not any(base.own for base in self._base.values()):
+            (alone,) = self._seen.values()
+            if all(not empty(value) or value == _default("", place.field) for place, value in alone.own.items()):
+                return dict(alone.own)
+        return {place: self._value(place) for place in sorted({place for log in opened for place in log.own})}
 
     def _service_of(self, place: Place) -> Service | None:
         """Return the service of the person whom a place names: as agreed, else as all systems say that name one."""
         agreed = self._agreed.get(place)
-        named = [agreed] if agreed else [flat[place] for flat in self._seen.values() if flat.get(place)]
+        named = [agreed] if agreed else [value for log in self._seen.values() if (value := log.get(place))]
         services = {actor.service for actor in named}
         return services.pop() if len(services) == 1 else None
 
-    def _position(self, place: Place) -> tuple[int, int]:
+    def _position(self, key: Key) -> tuple[int, int]:
         """Where an element stands among its like: by the first system, by name, that has it, else as agreed."""
-        for rank, flat in enumerate(self._seen.values()):
-            if place in flat:
-                return rank, flat[place]
-        return len(self._seen), self._agreed.get(place, 0)
+        for rank, log in enumerate(self._seen.values()):
+            if key in log.positions:
+                return rank, log.positions[key]
+        return len(self._seen), self._agreed.positions.get(key, 0)
+
+    def _element(self, key: Key) -> Element:
+        """Merge one element; most are as agreed, or known to one system alone, which is told without a closer look."""
+        agreed = self._agreed.elements.get(key)
+        said = {name: log.elements[key] for name, log in self._seen.items() if key in log.elements}
+        base = {name: self._base[name].elements.get(key) for name in said}
+        if agreed is not None and all(base[name] == one and _bound_by(key, agreed, one) for name, one in said.items()):
+            return agreed
+        if agreed is None and len(said) == 1:
+            (name, alone), *_ = said.items()
+            if base[name] is None and _says_it_all(alone):
+                return alone
+        places = _element_places(*key)[1:]
+        values = {place.field: self._value(place) for place in sorted(places)}
+        return _made(COLLECTIONS[key[0]], key[1], values)
 
     def _value(self, place: Place) -> Any:
-        said = {name: flat[place] for name, flat in self._seen.items() if place in flat}
+        said = {name: log.get(place) for name, log in self._seen.items() if place in log}
         agreed = self._agreed.get(place)
         strict = strictest(place)
         if strict is not None:
             bound = strict([value for value in (agreed, *said.values()) if not empty(value)])
             if bound is not None:
-                self._provenance[place] = self._saying(place, bound)
                 return bound
         if place.field == "writer" and not empty(agreed):
-            chosen = agreed
-        else:
-            chosen = self._choose(place, agreed, *self._candidates(place, agreed, said))
-        self._provenance[place] = self._saying(place, chosen)
-        return chosen
+            return agreed
+        return self._choose(place, agreed, *self._candidates(place, agreed, said))
 
     def _saying(self, place: Place, value: Any) -> frozenset[str]:
-        """Return the connections that say a value, as fully as their template can."""
-        flats = self._seen.items()
-        return frozenset(name for name, flat in flats if place in flat and _filled(flat[place], value) == value)
+        return _saying(self._seen, place, value)
 
     def _candidates(self, place: Place, agreed: Any, said: Mapping[str, Any]) -> tuple[dict[str, Any], set[str]]:
         """Return what was changed, by connection, and the connections that changed it unaware of the agreed value."""
         changed: dict[str, Any] = {}
         unaware: set[str] = set()
         for name, value in said.items():
-            base, sent = self._base.get(name, {}), self._sent.get(name, {})
-            if (base[place] == value) if place in base else silent(place, value):
+            base, sent = self._base[name], self._sent[name]
+            if (base.get(place) == value) if place in base else silent(place, value):
                 continue
             if place.field == "part" and not self._may_set_part(place, name, agreed, value):
                 continue
@@ -187,12 +246,12 @@ class _Merge:
 
     def _said(self, place: Place, sent: Any) -> bool:
         """Tell whether something was agreed on a place: a value, or that what a system was once sent is emptied."""
-        return place in self._agreed and not (silent(place, self._agreed[place]) and silent(place, sent))
+        return place in self._agreed and not (silent(place, self._agreed.get(place)) and silent(place, sent))
 
     def _choose(self, place: Place, agreed: Any, changed: dict[str, Any], unaware: set[str]) -> Any:
         """Return the value that all changes lead to; the agreed one stands against those made unaware of it."""
         standing = [agreed] if unaware else []
-        values = _distinct([*changed.values(), *standing])
+        values = _fullest([*changed.values(), *standing])
         if not values:
             return agreed
         if len(values) == 1:
@@ -200,12 +259,12 @@ class _Merge:
         if place.field == "part":
             return max(values, key=lambda part: (TIGHTNESS[part], part))
         settled = self._settlements.get(place)
-        if settled and all(value in (*settled.over, settled.value) for value in changed.values()):
+        if settled and all(settled.covers(value) for value in changed.values()):
             return settled.value
         return self._rank(place, agreed, changed, unaware)
 
     def _rank(self, place: Place, agreed: Any, changed: dict[str, Any], unaware: set[str]) -> Any:
-        ranking = {name for name, flat in self._seen.items() if place in flat and self._ranks(place, name)}
+        ranking = {name for name, log in self._seen.items() if place in log and self._ranks(place, name)}
         upheld = bool(unaware and ranking & self._saying(place, agreed))
         heard = {name: value for name, value in changed.items() if not upheld or name not in unaware - ranking}
         standing = [agreed] if unaware & heard.keys() else []
@@ -237,25 +296,55 @@ class _Merge:
         writer = self._agreed.get(place._replace(field="writer"))
         return writer in next(system.services for system in self._systems if system.connection == connection)
 
-    def _obey_family(self, out: Flat) -> None:
+    def _obey_family(self, own: Flat) -> None:
         """The family or the youth closing the log is obeyed from any system."""
-        closings = [flat.get(CLOSURE) for flat in (self._agreed, *self._seen.values())]
+        closings = [log.get(CLOSURE) for log in (self._agreed, *self._seen.values())]
         obeyed = [
             closure for closure in closings if closure and closure.decided_by in (ClosedBy.GUARDIAN, ClosedBy.YOUTH)
         ]
         if obeyed:
-            out[CLOSURE] = min(obeyed, key=lambda closure: (closure.on or date.max, str(closure.reason), closure.text))
-            if out.get(STATUS) is not LogStatus.ARCHIVED:
-                out[STATUS] = LogStatus.CLOSED
-            for place in (CLOSURE, STATUS):
-                self._provenance[place] = self._saying(place, out[place])
-            self._conflicts = [conflict for conflict in self._conflicts if conflict.place not in (CLOSURE, STATUS)]
+            own[CLOSURE] = min(obeyed, key=lambda closure: (closure.on or date.max, str(closure.reason), closure.text))
+            if own.get(STATUS) is not LogStatus.ARCHIVED:
+                own[STATUS] = LogStatus.CLOSED
+            self._conflicts = [each for each in self._conflicts if each.place not in (CLOSURE, STATUS)]
 
     def _deletions(self) -> Iterator[Deletion]:
         for name, base in self._base.items():
-            for place in base:
-                if not place.field and place not in self._seen[name]:
-                    yield Deletion(name, place.collection, place.element)
+            for collection, element in base.elements:
+                if (collection, element) not in self._seen[name].elements:
+                    yield Deletion(name, collection, element)
+
+
+def _saying(seen: Mapping[str, _Opened], place: Place, value: Any) -> frozenset[str]:
+    """Return the connections that say a value, as fully as their template can."""
+    return frozenset(name for name, log in seen.items() if place in log and _filled(log.get(place), value) == value)
+
+
+def _bound_by(key: Key, agreed: Element, said: Element) -> bool:
+    """Tell whether what a system says of an element cannot tighten what is agreed of it."""
+    return key[0] not in PROTECTING or said == agreed
+
+
+def _says_it_all(element: Element) -> bool:
+    """Tell whether an element is what merging it alone would make: nothing in it is empty in a way of its own."""
+    defaults = type(element).model_fields
+    return all(value == defaults[name].default for name, value in element.__dict__.items() if empty(value))
+
+
+class Provenance:
+    """Which connections say the value that a place got; told when asked."""
+
+    def __init__(self, log: RelayLog, seen: Mapping[str, _Opened]) -> None:
+        self._log = log
+        self._seen = seen
+
+    def __getitem__(self, place: Place) -> frozenset[str]:
+        """Return the connections that say the value of a place."""
+        return _saying(self._seen, place, self._opened.get(place))
+
+    @cached_property
+    def _opened(self) -> _Opened:
+        return _Opened(self._log)
 
 
 CLOSURE = Place("", "", "closure")
@@ -321,7 +410,7 @@ def _overtaken(news: Flat, systems: Sequence[System], exchange: Exchange) -> fro
 
 def _says(connection: str, place: Place, merged: Merged) -> bool:
     """Tell whether a system said what is now agreed. A part comes of its mapping and is taken as said."""
-    return place.field in ("", "part") or connection in merged.provenance.get(place, frozenset())
+    return place.field in ("", "part") or connection in merged.provenance[place]
 
 
 def _left_by_writing(system: System, news: Flat, shown: Flat, now: Flat, said: Flat) -> Flat:
@@ -434,6 +523,9 @@ STRICT: Mapping[tuple[str, str], Strictest] = {
 }
 """Places where the strictest value from any system holds at once; None means that nothing strict was said."""
 
+PROTECTING = tuple(dict.fromkeys(collection for collection, _ in STRICT if collection))
+"""Lists with such places."""
+
 
 def strictest(place: Place) -> Strictest | None:
     """Return the rule of a place that protects somebody."""
@@ -446,11 +538,14 @@ def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
     What protects the child is kept by itself; a guardian who is barred or protected, and a consent that has ended,
     are kept whole. None where there is nothing to remember and nothing agreed.
     """
-    places = flatten(log)
-    held = {place: places[place] for place in (VIOLENCE, PROTECTION) if places[place] in PROTECTIVE}
-    for place, value in places.items():
-        if place.field in ("barred", "address_protection", "status") and place.collection and value in PROTECTIVE:
-            held |= {each: places[each] for each in places if each[:2] == place[:2]}
+    own = {VIOLENCE: log.violence, PROTECTION: log.subject.address_protection}
+    held: Flat = {place: value for place, value in own.items() if value in PROTECTIVE}
+    for collection in PROTECTING:
+        for position, element in enumerate(getattr(log, collection)):
+            said = [element.__dict__.get(name) for name in ("barred", "address_protection", "status")]
+            if any(value in PROTECTIVE for value in said):
+                places = _element_places(collection, element.id)
+                held |= {place: element.__dict__[place.field] for place in places[1:]} | {places[0]: position}
     if not held:
         return agreed
     before = flatten(agreed) if agreed else {}
@@ -493,50 +588,86 @@ def _element_places(collection: str, element: str) -> tuple[Place, ...]:
 
 def unflatten(flat: Flat) -> RelayLog:
     """Return the log that places make; an element stands by its date and then its position."""
-    own: dict[str, Any] = {}
-    nested: dict[str, dict[str, Any]] = {}
-    elements: dict[tuple[str, str], dict[str, Any]] = {}
-    positions: dict[tuple[str, str], Any] = {}
+    own: Flat = {}
+    elements: dict[Key, dict[str, Any]] = {}
+    positions: dict[Key, Any] = {}
     for place, value in flat.items():
         if place.collection and place.field:
-            elements.setdefault((place.collection, place.element), {})[place.field] = value
+            elements.setdefault(place[:2], {})[place.field] = value
         elif place.collection:
-            positions[place.collection, place.element] = value if isinstance(value, tuple) else (0, value)
-        elif "." in place.field:
-            outer, inner = place.field.split(".")
+            positions[place[:2]] = value
+        else:
+            own[place] = value
+    made = (
+        (key, (0, positions.get(key, 0)), _made(COLLECTIONS[key[0]], key[1], values))
+        for key, values in elements.items()
+    )
+    return _assembled(own, made)
+
+
+def _assembled(own: Flat, elements: Iterable[tuple[Key, tuple[int, int], Element]]) -> RelayLog:
+    """Return the log of its own fields and its elements, each with where it stands among those of its day."""
+    values = dict(_blank(RelayLog))
+    nested: dict[str, dict[str, Any]] = {}
+    for place, value in own.items():
+        outer, _, inner = place.field.partition(".")
+        if inner:
             nested.setdefault(outer, {})[inner] = value
         elif value is not None:
-            own[place.field] = value
+            values[outer] = value
+    for name, inside in nested.items():
+        model = type(values[name])
+        values[name] = model.model_construct(**_present(model, inside))
     lists: dict[str, list[Element]] = {}
-    for key in sorted(elements, key=lambda key: (_when(elements[key]), positions.get(key, (0, 0)), key[1])):
-        model = COLLECTIONS[key[0]]
-        lists.setdefault(key[0], []).append(model(id=key[1], **_present(model, elements[key])))
-    values = {name: _built(RelayLog, name, inner) for name, inner in nested.items()}
-    return RelayLog(**own, **values, **{name: tuple(items) for name, items in lists.items()})
+    for key, _, element in sorted(elements, key=lambda each: (_when(each[2]), each[1], each[0][1])):
+        lists.setdefault(key[0], []).append(element)
+    values.update((name, tuple(found)) for name, found in lists.items())
+    return RelayLog.model_construct(**values)  # every value comes of a log: there is nothing to check again
 
 
-def _built(model: type[Frozen], name: str, values: Mapping[str, Any]) -> Frozen:
-    inner = type(model.model_fields[name].default)
-    built: Frozen = inner(**_present(inner, values))
-    return built
+def _made(model: type[Element], element_id: str, values: Mapping[str, Any]) -> Element:
+    return model.model_construct(**_present(model, {**values, "id": element_id}))
+
+
+@cache
+def _blank(model: type[Frozen]) -> dict[str, Any]:
+    """Return a value's fields as they are when nothing is said."""
+    return {name: info.get_default() for name, info in model.model_fields.items()}
 
 
 def _present(model: type[Frozen], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value for name, value in values.items() if value is not None or model.model_fields[name].default is None
-    }
+    """Return all fields of a value; those of which nothing is said as they are by default."""
+    return {**_blank(model), **{name: value for name, value in values.items() if value is not None}}
 
 
-def _when(values: Mapping[str, Any]) -> date:
+def _when(element: Element) -> date:
     """The date that an element stands by: the first that its kind has. Those without stand first."""
-    for name in ("on", "starts_at", "offered_on", "valid_from", "from_on", "starts_on"):
-        value = values.get(name)
+    for name in STANDS_BY:
+        value = element.__dict__.get(name)
         if isinstance(value, date):
             return value.date() if isinstance(value, datetime) else value
     return date.min
 
 
+STANDS_BY = ("on", "starts_at", "offered_on", "valid_from", "from_on", "starts_on")
+
+
 # --- values ------------------------------------------------------------------------------------------------------
+
+
+def typed(place: Place, value: Any) -> Any:
+    """Return a value of a place from its JSON form, as the model has it. Raises pydantic's ValidationError."""
+    model: type[Frozen] = COLLECTIONS[place.collection] if place.collection else RelayLog
+    outer, _, inner = place.field.partition(".")
+    if inner:
+        model, outer = type(model.model_fields[outer].default), inner
+    return _adapter(model, outer).validate_python(value)
+
+
+@cache
+def _adapter(model: type[Frozen], name: str) -> TypeAdapter[Any]:
+    adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", model.model_fields[name].annotation))
+    return adapter
 
 
 def empty(value: Any) -> bool:
@@ -560,6 +691,8 @@ def _same(value: Any, agreed: Any) -> bool:
     """Tell whether two values are the same person or closing, told more or less fully."""
     if isinstance(value, Actor) and isinstance(agreed, Actor):
         return value.name == agreed.name and value.service in (agreed.service, Service.UNKNOWN)
+    if isinstance(value, OrgUnit) and isinstance(agreed, OrgUnit):  # a view may tell the service and not the place
+        return value.service is agreed.service and not (value.id or value.name or value.organisation_number)
     return isinstance(value, Closure) and isinstance(agreed, Closure) and value.on == agreed.on
 
 
@@ -586,6 +719,16 @@ def _knew(sent: Any, agreed: Any, value: Any) -> bool:
     return not _same(value, agreed) or all(
         getattr(value, name) == hidden for name, hidden in _gaps(sent, agreed).items()
     )
+
+
+def _fullest(values: Iterable[Any]) -> list[Any]:
+    """Return the different values, without those that another tells more fully: a name alone, a name and a service."""
+    distinct = _distinct(values)
+    return [
+        value
+        for value in distinct
+        if not any(other is not value and _filled(value, other) == other for other in distinct)
+    ]
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

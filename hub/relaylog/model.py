@@ -57,9 +57,17 @@ class NamesUnit:
 
 
 @dataclass(frozen=True)
+class NamesStaff:
+    """A field that names somebody at work, or describes a file of theirs: withheld under protection."""
+
+
+@dataclass(frozen=True)
 class FreeText:
     """Free text inside the frame of the log: it carries the part of its element, or of the unit in charge."""
 
+
+Mark = Label | Carries | RefersTo | NamesUnit | NamesStaff | FreeText
+"""What a field may say of itself."""
 
 C = TypeVar("C", bound=c.Code)
 
@@ -79,6 +87,7 @@ def _in_utc(at: datetime) -> datetime:
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Contact = Carries(Part.CONTACT)
 Unit = NamesUnit()
+Staff = NamesStaff()
 Free = FreeText()
 
 
@@ -252,8 +261,8 @@ class Consent(Element):
     child_asked: Annotated[bool | None, Label("Barnet er spurt", "Barnet er spurt", "The child was asked")] = None
     child_view: Annotated[str, Label("Barnets syn", "Barnets syn", "The child's view"), Carries(Part.CHILD_VOICE)] = ""
     language: Annotated[str, Label("Språk", "Språk", "Language")] = ""
-    registered_by: Annotated[str, Label("Registrert av", "Registrert av", "Registered by")] = ""
-    file_sha256: Annotated[str, Label("Fil (SHA-256)", "Fil (SHA-256)", "File (SHA-256)")] = ""
+    registered_by: Annotated[str, Label("Registrert av", "Registrert av", "Registered by"), Staff] = ""
+    file_sha256: Annotated[str, Label("Fil (SHA-256)", "Fil (SHA-256)", "File (SHA-256)"), Staff] = ""
 
 
 class Concern(Element):
@@ -268,7 +277,7 @@ class Concern(Element):
         Label("Utviklingsområde", "Utviklingsområde", "Area"),
     ] = ()
     on: Annotated[date | None, Label("Dato", "Dato", "Date")] = None
-    raised_by: Annotated[str, Label("Meldt av", "Meldt av", "Raised by")] = ""
+    raised_by: Annotated[str, Label("Meldt av", "Meldt av", "Raised by"), Staff] = ""
 
 
 class Goal(Element):
@@ -306,7 +315,7 @@ class Evaluation(Element):
     effect: Annotated[c.Effect, Label("Effekt", "Effekt", "Effect")] = c.Effect.UNKNOWN
     text: Annotated[str, Label("Vurdering", "Vurdering", "Assessment")] = ""
     decision: Annotated[c.Decision, Label("Beslutning", "Avgjerd", "Decision")] = c.Decision.UNKNOWN
-    attended: Annotated[tuple[str, ...], Label("Deltok", "Deltok", "Attended")] = ()
+    attended: Annotated[tuple[str, ...], Label("Deltok", "Deltok", "Attended"), Staff] = ()
     child_view: Annotated[str, Label("Barnets syn", "Barnets syn", "The child's view"), Carries(Part.CHILD_VOICE)] = ""
 
 
@@ -319,12 +328,12 @@ class Meeting(Element):
     starts_at: Annotated[Instant | None, Label("Tid", "Tid", "Time")] = None
     place: Annotated[str, Label("Sted", "Stad", "Place"), Unit] = ""
     agenda: Annotated[str, Label("Dagsorden", "Dagsorden", "Agenda")] = ""
-    chair: Annotated[str, Label("Møteleder", "Møteleiar", "Chair")] = ""
-    secretary: Annotated[str, Label("Referent", "Referent", "Secretary")] = ""
-    attendees: Annotated[tuple[str, ...], Label("Til stede", "Til stades", "Present")] = ()
+    chair: Annotated[str, Label("Møteleder", "Møteleiar", "Chair"), Staff] = ""
+    secretary: Annotated[str, Label("Referent", "Referent", "Secretary"), Staff] = ""
+    attendees: Annotated[tuple[str, ...], Label("Til stede", "Til stades", "Present"), Staff] = ()
     minutes: Annotated[str, Label("Referat", "Referat", "Minutes")] = ""
     next_on: Annotated[date | None, Label("Neste møte", "Neste møte", "Next meeting")] = None
-    copied_to: Annotated[tuple[str, ...], Label("Kopi sendt til", "Kopi sendt til", "Copied to")] = ()
+    copied_to: Annotated[tuple[str, ...], Label("Kopi sendt til", "Kopi sendt til", "Copied to"), Staff] = ()
 
 
 class Note(Element):
@@ -335,7 +344,7 @@ class Note(Element):
     kind: Annotated[c.NoteKind, Label("Type", "Type", "Kind")] = c.NoteKind.NOTE
     on: Annotated[date | None, Label("Dato", "Dato", "Date")] = None
     text: Annotated[str, Label("Tekst", "Tekst", "Text")] = ""
-    author: Annotated[str, Label("Forfatter", "Forfattar", "Author")] = ""
+    author: Annotated[str, Label("Forfatter", "Forfattar", "Author"), Staff] = ""
     concern: Annotated[str, Label("Bekymring", "Uro", "Concern"), RefersTo("concerns")] = ""
 
 
@@ -363,7 +372,7 @@ class Agreement(Element):
 
     text: Annotated[str, Label("Avtale", "Avtale", "Agreement")] = ""
     on: Annotated[date | None, Label("Dato", "Dato", "Date")] = None
-    parties: Annotated[tuple[str, ...], Label("Parter", "Partar", "Parties")] = ()
+    parties: Annotated[tuple[str, ...], Label("Parter", "Partar", "Parties"), Staff] = ()
 
 
 class Attachment(Element):
@@ -423,7 +432,7 @@ class RelayLog(Frozen):
     level: Annotated[c.BtiLevel | None, Label("BTI-nivå", "BTI-nivå", "BTI level")] = None
     step: Annotated[str, Label("Trinn", "Steg", "Step")] = ""
     opened_on: Annotated[date | None, Label("Opprettet", "Oppretta", "Opened on")] = None
-    opened_by: Annotated[str, Label("Opprettet av", "Oppretta av", "Opened by")] = ""
+    opened_by: Annotated[str, Label("Opprettet av", "Oppretta av", "Opened by"), Staff] = ""
     changed_at: Annotated[Instant | None, Label("Sist endret", "Sist endra", "Last changed")] = None
     language: Annotated[Literal["nb", "nn"], Label("Målform", "Målform", "Language")] = "nb"
     violence: Annotated[
@@ -477,10 +486,10 @@ FRAME_COLLECTIONS = frozenset(
 
 
 @cache
-def marks(model: type[Frozen], field: str) -> tuple[Label | Carries | RefersTo | NamesUnit | FreeText, ...]:
+def marks(model: type[Frozen], field: str) -> tuple[Mark, ...]:
     """Return what a field says of itself: its label, its fixed part, what it refers to."""
     info: FieldInfo = model.model_fields[field]
-    return tuple(m for m in info.metadata if isinstance(m, Label | Carries | RefersTo | NamesUnit | FreeText))
+    return tuple(mark for mark in info.metadata if isinstance(mark, Mark))
 
 
 @cache

@@ -1,8 +1,12 @@
-"""The sharing ceiling: what a consent may open at most, per part. A consent can open less, never more."""
+"""The sharing ceiling: what a consent may open at most, per part. A consent can open less, never more.
+
+Beside it stand the agreements without which nothing goes to a system that another controller answers for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
 from types import MappingProxyType
 from typing import Literal
 
@@ -57,13 +61,34 @@ DEFAULT_CEILING: Mapping[Part, Ceiling] = MappingProxyType(
 """`contact` is opened to the holder by its own rule, `about_others` and `own` to nobody."""
 
 
+class ControllerAgreement(BaseModel):
+    """An agreement with another controller: for which services logs may go there, from which day, decided by whom.
+
+    `controller` is the other's organisation number, `number` the agreement's own in the municipality's archive.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    controller: str = Field(min_length=1)
+    number: str = Field(min_length=1)
+    date: date
+    by: str = Field(min_length=1)
+    services: frozenset[Service] = Field(min_length=1)
+
+
 class Sharing(BaseModel):
-    """The municipality's sharing ceiling, and the services whose part in a log is itself hidden."""
+    """The municipality's sharing ceiling, the services whose part in a log is itself hidden, and its agreements."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     parts: Mapping[Part, Ceiling] = Field(default_factory=lambda: dict(DEFAULT_CEILING))
     hidden_services: frozenset[Service] = frozenset({Service.CHILD_WELFARE})
+    agreements: tuple[ControllerAgreement, ...] = ()
+
+    def agreed(self, controller: str, services: Iterable[Service], day: date) -> bool:
+        """Tell whether agreements with a controller that hold on a day cover every one of these services."""
+        held = [each for each in self.agreements if each.controller == controller and each.date <= day]
+        return bool(held) and frozenset(services) <= frozenset[Service]().union(*(each.services for each in held))
 
     def allows(self, part: Part, reader: Service, *, named: bool, child_asked: bool) -> bool:
         """Tell whether the ceiling lets a part reach a reader, given what the consent says."""

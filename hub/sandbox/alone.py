@@ -8,8 +8,11 @@ from datetime import date
 from pathlib import Path
 from threading import Event
 
-from hub.sandbox.environment import environment, write_environment
-from hub.sandbox.server import Ports, Sandbox, open_key, open_world
+from hub.sandbox.environment import FILES, environment, write_environment
+from hub.sandbox.fileservices import FileServices
+from hub.sandbox.server import Ports, Sandbox, now_utc, open_key, open_world
+
+_EVERY_SECONDS = 1.0
 
 
 def run_sandbox(folder: Path, children: int, seed: int, ports: Ports, today: date) -> None:
@@ -25,4 +28,5 @@ def run_sandbox(folder: Path, children: int, seed: int, ports: Ports, today: dat
             sys.stdout.write(f"{name} {url}\n")
         sys.stdout.write(f"In another shell: set -a; . {variables}; set +a; hub check\nCtrl-C stops.\n")
         sys.stdout.flush()
-        ended.wait()
+        with FileServices(sandbox.world, folder / FILES, now_utc).at_work(_EVERY_SECONDS):
+            ended.wait()

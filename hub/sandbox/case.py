@@ -1,9 +1,10 @@
 """What a story tells about one child, before it is written in any system's words.
 
-Codes are Vigilo's (upper case, nynorsk); `vigilo_shape` and `samspill_shape` write a case on the wire. An element that
-both systems hold is one and the same value here, which is what "copied by hand" means.
+Codes are Vigilo's (upper case, nynorsk); each system's `*_shape` module writes a case on the wire. An element that
+several systems hold is one and the same value here, which is what "copied by hand" means.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, TypeAlias
@@ -17,6 +18,22 @@ Json: TypeAlias = dict[str, Any]
 def words(text: str) -> tuple[str, ...]:
     """Split a list that is easier to read printed with blanks: names, codes."""
     return tuple(text.split())
+
+
+def family_first(name: str) -> str:
+    """Write a person's name as registers sort it: family name, comma, first name."""
+    first, _, last = name.rpartition(" ")
+    return f"{last}, {first}"
+
+
+def number_rows(rows: Iterable[Json], key: str, prefix: str) -> None:
+    """Give each row without a key one of its own, as a system does with rows that it imports."""
+    rows = list(rows)
+    taken, number = {row.get(key) for row in rows}, 0
+    for row in rows:
+        while not row.get(key):
+            number += 1
+            row[key] = None if f"{prefix}{number}" in taken else f"{prefix}{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +246,8 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a story leaves behind in each system."""
+    """What a story leaves behind in each system. `files` are cases by the name of a system that exchanges files."""
 
     vigilo: tuple[Case, ...] = ()
     samspill: tuple[Case, ...] = ()
+    files: tuple[tuple[str, Case], ...] = ()

@@ -22,7 +22,8 @@ from hub.bootstrap import Hub, check_assumptions, open_hub, read_settings, syste
 from hub.console import console, show_held, table
 from hub.operate.logging import configure_logging
 from hub.operate.report import Reports, TenantStatus
-from hub.sandbox.environment import environment
+from hub.sandbox.environment import FILES, environment
+from hub.sandbox.fileservices import FileServices
 from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox, open_key, open_world
 from hub.service import sync_now
@@ -58,16 +59,21 @@ def run_demo(demo: Demo) -> None:
     with Sandbox(
         open_world(folder / "sandbox", demo.children, demo.seed, today), open_key(folder / "sandbox")
     ) as sandbox:
-        if demo.edit:
-            _edit(sandbox, demo.edit, clock.now())
         settings = read_settings(demo.config, environment(sandbox, folder))
+        services = FileServices(sandbox.world, folder / FILES, clock.now)
+        services.act()
+        if demo.edit:
+            _edit(sandbox, services, demo.edit, clock.now())
         configure_logging(settings.environment, "warning", sys.stderr)
         with open_hub(settings, clock) as hub:
             for tenant in settings.tenants:
                 check_assumptions(tenant.connections, clock, sandbox.proof_key)
             result = _synced(hub)
+            services.act()
+            result = _with_echo(result, _synced(hub))
+            services.act()
             reports = Reports(hub.db)
-            status = reports.status(MUNICIPALITY_ORGNR, hub.tenants[MUNICIPALITY_ORGNR].connections)
+            status = reports.status(MUNICIPALITY_ORGNR, hub.tenants[MUNICIPALITY_ORGNR].connections, clock.now())
             status = replace(status, held=reports.held(MUNICIPALITY_ORGNR))  # the children are invented
             packages = _packages(hub, result)
             summary = {
@@ -88,12 +94,14 @@ def run_demo(demo: Demo) -> None:
                 serve_status(hub, demo.port)
 
 
-def _edit(sandbox: Sandbox, count: int, now: datetime) -> None:
-    """Let the users of the simulated systems change so many logs, half in each system."""
-    half = count // 2
-    shares: Mapping[str, int] = {"vigilo": count - half, "samspill": half}
+def _edit(sandbox: Sandbox, services: FileServices, count: int, now: datetime) -> None:
+    """Let the users of the simulated systems change so many logs: some in files, the rest half in each other system."""
+    seed = int(now.timestamp())
+    left = count - services.edit(count // 10, seed)
+    services.act()
+    half = left // 2
+    shares: Mapping[str, int] = {"vigilo": left - half, "samspill": half}
     for name, share in shares.items():
-        seed = int(now.timestamp())
         httpx.post(f"{sandbox.urls[name]}/_sandbox/edit", json={"count": share, "seed": seed}).raise_for_status()
 
 
@@ -102,6 +110,13 @@ def _synced(hub: Hub) -> CycleResult:
         for _, result in sync_now(hub, progress=progress):
             return result
     raise DemoFailed("The configuration has no tenant; restore config/ as it was shipped")
+
+
+def _with_echo(result: CycleResult, echo: CycleResult) -> CycleResult:
+    """Add what a second round did to the first: it reads what the services have taken in and dropped again."""
+    sent = {name: result.sent.get(name, 0) + echo.sent.get(name, 0) for name in result.sent.keys() | echo.sent.keys()}
+    pulls = {name: echo.pulls[name] if echo.pulls[name].error else pulled for name, pulled in result.pulls.items()}
+    return replace(result, sent=sent, pulls=pulls, archived=[*result.archived, *echo.archived])
 
 
 @contextmanager

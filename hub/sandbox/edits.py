@@ -115,7 +115,7 @@ def _vigilo_meeting(rng: Random, now: datetime) -> Json:
 def _samspill_meeting(rng: Random, now: datetime) -> Json:
     return {
         "type": "samarbeid",
-        "startsAt": vigilo_shape.instant(now),
+        "startsAt": vigilo_shape.instant(now + timedelta(hours=1)),  # never Vigilo's own meeting
         "place": "Helsestasjonen",
         "agenda": "1. Tiltak 2. Videre",
         "chair": "Stafettholderen",

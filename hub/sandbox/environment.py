@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
-from hub.sandbox.drops import open_folders
+from hub.sandbox.fileservices import open_folders
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox
 from hub.store.sealing import new_key_file
+
+FILES = "mapper"
+"""The folder with the folders of the systems that exchange files, within the sandbox's own."""
 
 
 def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
@@ -23,11 +25,11 @@ def environment(sandbox: Sandbox, folder: Path) -> dict[str, str]:
         key_file.parent.mkdir(parents=True, exist_ok=True)
         new_key_file(key_file)
     (folder / "arkiv").mkdir(exist_ok=True)
-    open_folders(folder / "mapper", sandbox.proof_key, datetime.now(UTC))
+    open_folders(folder / FILES, sandbox.proof_key)
     vigilo, samspill = sandbox.urls["vigilo"], sandbox.urls["samspill"]
     return {
         "STAFETTHUB_DATA": str(folder),
-        "STAFETTHUB_FILES": str(folder / "mapper"),
+        "STAFETTHUB_FILES": str(folder / FILES),
         "STAFETTHUB_KEY_FILE": str(key_file),
         "STAFETTHUB_SANDBOX_KEY": str(folder / "sandbox" / "sandbox.key"),
         "STAFETTHUB_VIGILO_URL": vigilo,

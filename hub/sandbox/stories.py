@@ -30,6 +30,7 @@ from hub.sandbox.case import (
 )
 from hub.sandbox.children import Cast, Family
 from hub.sandbox.municipality import (
+    CHILD_WELFARE,
     COORDINATION,
     HEALTH_STATION,
     KINDERGARTENS,
@@ -37,6 +38,8 @@ from hub.sandbox.municipality import (
     PPT,
     REFUGEE_SERVICE,
     SCHOOLS,
+    THERAPISTS,
+    TUSSEBU,
     Unit,
     Worker,
     staff_of,
@@ -313,6 +316,144 @@ ORDINARY_STORIES: tuple[Story, ...] = (
     *(shared_level_3,) * 2,
 )
 """What most children's logs are like, in the proportions in which they are told."""
+
+
+def therapy_with_consent(cast: Cast) -> Told:
+    """S0, S4: therapists in Profil work with a child of kindergarten and health station; a consent names them all."""
+    unit = cast.kindergarten()
+    base = _base(cast, cast.family(2, 5), unit, ("BARNEHAGE", "HELSESTASJON", "FAMILIE", "FYSIO_ERGO"), _SHARED_SCOPE)
+    therapist = Participant(cast.nearest(THERAPISTS), "Øver saman med barnet", base.opened)
+    base = replace(base, participants=(therapist,))
+    own, health = _themes(unit)
+    therapy = _file_side(cast, base, THERAPISTS, texts.THERAPY, texts.THERAPY_NOTE_NB)
+    sides = (_vigilo_side(cast, base, own),), (_samspill_side(cast, base, health),)
+    return Told(*sides, (("profil", therapy),))
+
+
+def therapy_without_consent(cast: Cast) -> Told:
+    """S4: the therapists' texts may reach the kindergarten, but no consent names the therapists themselves."""
+    base = _base(cast, cast.family(2, 5), cast.kindergarten(), ("BARNEHAGE",), _SHARED_SCOPE)
+    therapy = _file_side(cast, base, THERAPISTS, texts.THERAPY, texts.THERAPY_NOTE_NB)
+    return _beside(cast, base, "profil", therapy)
+
+
+def ppt_with_consent(cast: Cast) -> Told:
+    """S1, S4: PPT works with a pupil in HK Oppvekst; both school and PPT are named, and so is what PPT writes."""
+    base = _base(cast, cast.family(7, 13), cast.school(), ("SKULE", "PPT"), ("PEDAGOGISK", "PPT"))
+    return _beside(cast, base, "hkoppvekst", _file_side(cast, base, PPT, texts.PPT_WORK, texts.PPT_NOTE_NN))
+
+
+def ppt_without_consent(cast: Cast) -> Told:
+    """S4: PPT has a log of its own on a pupil, and no consent names PPT or what PPT writes."""
+    base = _base(cast, cast.family(7, 13), cast.school(), ("SKULE",), ("PEDAGOGISK",))
+    return _beside(cast, base, "hkoppvekst", _file_side(cast, base, PPT, texts.PPT_WORK, texts.PPT_NOTE_NN))
+
+
+def ppt_goal_reached(cast: Cast) -> Told:
+    """S2: a log that PPT alone kept in HK Oppvekst is closed when the goal is reached."""
+    base = _base(cast, cast.family(7, 13), PPT, (), ())
+    case = _file_side(cast, base, PPT, texts.PPT_WORK, texts.PPT_NOTE_NN)
+    closing = Closing(cast.ago(12), "MAL_NADD", "Målet er nådd, og skulen held fram åleine.", "FORESETT")
+    return Told(files=(("hkoppvekst", _closed(cast, case, closing)),))
+
+
+def child_welfare_with_consent(cast: Cast) -> Told:
+    """S3, S4: a consent names child welfare to the school's texts; what child welfare writes goes to no service."""
+    base = _base(cast, cast.family(7, 13), cast.school(), ("SKULE", "BARNEVERN"), _SHARED_SCOPE)
+    return _beside(cast, base, "barnevern", _child_welfare_side(cast, base))
+
+
+def child_welfare_without_consent(cast: Cast) -> Told:
+    """S4: child welfare has a log of its own on a pupil, and no consent names it."""
+    base = _base(cast, cast.family(7, 13), cast.school(), ("SKULE",), _SHARED_SCOPE)
+    return _beside(cast, base, "barnevern", _child_welfare_side(cast, base))
+
+
+def child_welfare_in_the_old_system(cast: Cast) -> Told:
+    """Domain 3: a case that child welfare has not yet moved out of Familia, which is only read."""
+    base = _base(cast, cast.family(2, 5), cast.kindergarten(), ("BARNEHAGE",), _SHARED_SCOPE)
+    return _beside(cast, base, "familia", _child_welfare_side(cast, base))
+
+
+def school_health_in_infodoc(cast: Cast) -> Told:
+    """S1, S4: the school nurse writes in InfoDoc; a consent names the school and the school health service."""
+    base = _base(cast, cast.family(7, 13), cast.school(), ("SKULE", "SKULEHELSE"), _SHARED_SCOPE)
+    return _beside(
+        cast, base, "infodoc", _file_side(cast, base, HEALTH_STATION, texts.HEALTH_SCHOOL, texts.HEALTH_NOTE_NB)
+    )
+
+
+def kindergarten_with_a_word_form(cast: Cast) -> Told:
+    """S0: a private kindergarten without Vigilo fills in a Word form in Compilo; the health station uses Samspill."""
+    base = _base(cast, cast.family(2, 5), TUSSEBU, ("BARNEHAGE", "HELSESTASJON", "FAMILIE"), _SHARED_SCOPE)
+    form = _vigilo_side(cast, base, texts.KINDERGARTEN)
+    return Told(samspill=(_samspill_side(cast, base, texts.HEALTH_SMALL),), files=(("compilo", form),))
+
+
+def paper_form(cast: Cast) -> Told:
+    """S0: somebody filled in the municipality's paper form about a child that has a log in Vigilo too.
+
+    The number on paper was written by hand, so that the same number is a proposal and joins nothing.
+    """
+    base = _base(cast, cast.family(2, 5), cast.kindergarten(), ("BARNEHAGE",), _SHARED_SCOPE)
+    return _beside(cast, base, "papirskjema", replace(base, meetings=()))
+
+
+FILE_STORIES: tuple[Story, ...] = (
+    therapy_with_consent,
+    therapy_without_consent,
+    ppt_with_consent,
+    ppt_without_consent,
+    ppt_goal_reached,
+    child_welfare_with_consent,
+    child_welfare_without_consent,
+    child_welfare_in_the_old_system,
+    school_health_in_infodoc,
+    kindergarten_with_a_word_form,
+    paper_form,
+)
+"""Children who are known in a system that exchanges files; each is told once in a world of 31 children or more."""
+
+
+def _base(cast: Cast, family: Family, unit: Unit, readers: tuple[str, ...], scope: tuple[str, ...]) -> Case:
+    """Tell the beginning that every system knows: level 2, with a consent to each of the readers."""
+    themes = _themes(unit)[0]
+    base = _log(cast, family, unit, _pick(cast, themes), measures=1)
+    signed = _signatures(family.guardians, base.opened)
+    consents = tuple(Consent(to, scope, signed, base.opened) for to in readers)
+    return replace(base, level=2, step="2.1", consents=consents, meetings=())
+
+
+def _beside(cast: Cast, base: Case, system: str, case: Case) -> Told:
+    """Tell what stands in Vigilo, and beside it in a system that exchanges files."""
+    vigilo = _vigilo_side(cast, base, _themes(base.unit)[0])
+    return Told(vigilo=(vigilo,), files=((system, case),))
+
+
+def _child_welfare_side(cast: Cast, base: Case) -> Case:
+    return _file_side(cast, base, CHILD_WELFARE, texts.CHILD_WELFARE_WORK, texts.CHILD_WELFARE_NOTE_NB)
+
+
+def _file_side(cast: Cast, base: Case, unit: Unit, themes: tuple[Theme, ...], notes: tuple[str, ...]) -> Case:
+    """Tell what a service wrote itself: nothing of the others, but the frame that all have copied by hand."""
+    theme, worker = _pick(cast, themes), cast.nearest(unit)
+    concern = Concern(theme.concern, theme.areas, cast.ago(44), worker.name, unit.service)
+    goal = Goal(theme.goal, concern, cast.ago(44), unit.service)
+    private = texts.PRIVATE_NN if unit == PPT else texts.PRIVATE_NB
+    part = {"PPT": "ppt", "BARNEVERN": "barnevern"}.get(unit.service, "helse")
+    return replace(
+        base,
+        unit=unit,
+        concerns=(concern,),
+        goals=(goal,),
+        measures=tuple(_measure(cast, theme, index, goal, worker) for index in (0, 1)),
+        notes=(
+            Note("NOTAT", cast.ago(14), cast.rng.choice(notes), worker.name, part, unit.service),
+            Note("NOTAT", cast.ago(13), cast.rng.choice(private), worker.name, "egen", unit.service),
+        ),
+        changed=cast.clock(cast.ago(cast.rng.randint(1, 14))),
+        version=cast.rng.randint(1, 9),
+    )
 
 
 def _pick(cast: Cast, themes: tuple[Theme, ...]) -> Theme:

@@ -237,6 +237,91 @@ REFUGEE = Theme(
     "Gleder seg til gymtimene.",
 )
 
+THERAPY = (
+    Theme(
+        ("MOTORIKK",),
+        "Kompenserer med overkroppen når det skal gripes eller klippes.",
+        "Klipper langs en bue uten hjelp.",
+        (
+            ("BARNEHAGE", "Ergoterapeuten viser de voksne sittestilling og grep annenhver uke."),
+            ("HEIM", "Finmotoriske øvelser med klype og leire fem minutter om dagen."),
+        ),
+        "Holder saksen riktig når stolen er tilpasset.",
+        "Vil klippe ut dinosaurer.",
+    ),
+    Theme(
+        ("MOTORIKK", "FYSISK_HELSE"),
+        "Går på tærne og blir fort sliten i leggene.",
+        "Går med hele foten i bakken på tur.",
+        (
+            ("BARNEHAGE", "Fysioterapeuten trener balanse med barnet i gymsalen."),
+            ("HEIM", "Tøyning av leggene før leggetid, vist av fysioterapeuten."),
+        ),
+        "Bevegeligheten i ankelen er bedre på begge sider.",
+        "Liker balansebrettet best.",
+    ),
+)
+
+PPT_WORK = (
+    Theme(
+        ("SPRAK", "LARING"),
+        "Kartlegginga hos PPT viser at lydane ikkje blir knytte til bokstavane.",
+        "Kjenner att alle dei vanlegaste lydsambanda.",
+        (
+            ("SKULE", "PPT rettleier læraren i systematisk lydtrening kvar veke."),
+            ("HEIM", "Lydspel på nettbrett som PPT har valt ut."),
+        ),
+        "Resultata frå kartlegginga er betre enn i haust.",
+        "Synest lydspelet er morosamt.",
+    ),
+    Theme(
+        ("ATFERD", "SOSIAL"),
+        "PPT har observert at konfliktane kjem når reglane i leiken er uklare.",
+        "Tek imot hjelp frå ein vaksen før det blir krangel.",
+        (
+            ("SKULE", "PPT set opp ein plan for overgangar i lag med læraren."),
+            ("FRITID", "Same plan blir prøvd på fritidsaktiviteten."),
+        ),
+        "Planen verkar når same vaksen følgjer han opp.",
+        "Vil ha planen på pulten sin.",
+    ),
+)
+
+CHILD_WELFARE_WORK = (
+    Theme(
+        ("HEIM_OMSORG",),
+        "Barnevernet vurderer at kveldene hjemme er uforutsigbare.",
+        "Hjelpetiltaket gir faste kvelder i begge hjem.",
+        (
+            ("HEIM", "Barnevernet gir foreldrene veiledning annenhver uke."),
+            ("FRITID", "Barnevernet dekker en fast fritidsaktivitet."),
+        ),
+        "Veiledningen følges, og barnevernet fortsetter tiltaket.",
+        "Gleder seg til trening.",
+    ),
+    Theme(
+        ("HEIM_OMSORG", "NARVAR"),
+        "Undersøkelsen hos barnevernet er avsluttet med hjelpetiltak.",
+        "Familien klarer morgenene uten hjelp fra barnevernet.",
+        (
+            ("HEIM", "Barnevernets miljøarbeider er hjemme tre morgener i uken."),
+            ("FRITID", "Besøkshjem en helg i måneden etter avtale med barnevernet."),
+        ),
+        "Barnevernet ser færre urolige morgener.",
+        "Liker miljøarbeideren.",
+    ),
+)
+
+THERAPY_NOTE_NB = (
+    "Terapeuten har prøvd ut en ny stol, og den passer.",
+    "Terapeuten har målt gangen, og neste måling er avtalt.",
+)
+PPT_NOTE_NN = ("PPT har vore i klassen og sett på arbeidsøktene.", "PPT har sendt utkast til råd til skulen.")
+CHILD_WELFARE_NOTE_NB = (
+    "Barnevernet har hatt samtale med foreldrene om planen.",
+    "Barnevernets plan er gjennomgått med tilsynspersonen.",
+)
+
 MEETING_NN = (
     "Gjekk gjennom tiltaka. Semje om å halde fram til neste møte.",
     "Foreldra fortel at det går betre heime. Vi held på dei same tiltaka.",
@@ -297,6 +382,14 @@ CHILD_WELFARE_NB = (
     "Kontaktpersonen i barnevernet tar selv neste skritt.",
 )
 
+CHILD_WELFARE_TEXTS = frozenset(
+    (
+        *CHILD_WELFARE_NOTE_NB,
+        *(text for theme in CHILD_WELFARE_WORK for text in (theme.concern, theme.goal, theme.evaluation)),
+        *(text for theme in CHILD_WELFARE_WORK for _, text in theme.measures),
+    )
+)
+"""What child welfare writes in its own system: a consent may open it to the family alone."""
 PRIVATE_TEXTS = frozenset((*PRIVATE_NN, *PRIVATE_NB, *ABOUT_OTHERS_NB, *CHILD_WELFARE_NB))
 """Texts that no consent opens: own notes, notes about others, child welfare's own."""
 CHILD_VOICE_TEXTS = frozenset((*CHILD_VOICE_NN, *CHILD_VOICE_NB))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from base64 import b64encode
 from dataclasses import asdict, dataclass, field, fields
 from datetime import date, datetime
 from pathlib import Path
@@ -11,9 +12,19 @@ from threading import RLock
 from hub.relaylog.nationalid import generate
 from hub.sandbox.case import Case, Guardian, Json, Told
 from hub.sandbox.children import Cast
+from hub.sandbox.filesystems import FILE_SYSTEMS
 from hub.sandbox.municipality import KINDERGARTENS, SCHOOLS, STAFF, Unit, made_up_uuid
 from hub.sandbox.samspill_shape import plan
-from hub.sandbox.stories import ALL_STORIES, ORDINARY_STORIES, Story, ordinary_health_station, ordinary_kindergarten
+from hub.sandbox.stories import (
+    ALL_STORIES,
+    FILE_STORIES,
+    ORDINARY_STORIES,
+    Story,
+    child_welfare_without_consent,
+    ordinary_health_station,
+    ordinary_kindergarten,
+    therapy_without_consent,
+)
 from hub.sandbox.vigilo_shape import instant, person_id, relay_log, student_id
 
 _CHILDREN_PER_ROUND = 60  # the special stories are told once more for every so many children
@@ -22,12 +33,21 @@ _VIGILO_UNITS = (*KINDERGARTENS, *SCHOOLS)
 
 @dataclass(frozen=True, slots=True)
 class Tale:
-    """Which story a child got and where its records are. "broken" marks a record that no hub can take in."""
+    """Which story a child got and where its records are. "broken" marks a record that no hub can take in.
+
+    `files` are keys of the world's `files`.
+    """
 
     story: str
     national_id: str = field(repr=False)
     vigilo: tuple[str, ...]
     samspill: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+
+def file_key(system: str, record_id: str) -> str:
+    """Name a record of a system that exchanges files in the world's `files`."""
+    return f"{system}/{record_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +63,12 @@ class Received:
 
 @dataclass
 class World:
-    """Everything both simulators hold. Take `lock` around every read that must agree with a write.
+    """Everything the simulated systems hold. Take `lock` around every read that must agree with a write.
 
     `keys` remembers the answer to each idempotency key, `jobs` the state of each asynchronous change in Vigilo,
-    `accounts` Samspill's accounts by national id with the lasting right to create plans. `keep_at` is the file that
+    `accounts` Samspill's accounts by national id with the lasting right to create plans. `files` are the records of
+    the systems that exchange files: `system`, `record` (its id, "" for a broken one), `data` (its bytes as base64) and
+    whether it is `waiting` to be dropped. `keep_at` is the file that
     `keep` writes, None for a world that lives in memory only.
     """
 
@@ -64,6 +86,7 @@ class World:
     received: list[Received] = field(default_factory=list)
     keys: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, Json] = field(default_factory=dict)
+    files: dict[str, Json] = field(default_factory=dict)
     counter: int = 10_000
     keep_at: Path | None = field(default=None, compare=False, repr=False)
     kept: int = field(default=0, compare=False, repr=False)
@@ -122,7 +145,8 @@ class World:
         """Read a state that `save` wrote. The world is in memory only until `keep_at` is set."""
         state = json.loads(path.read_text(encoding="utf-8"))
         tales = [
-            Tale(t["story"], t["national_id"], tuple(t["vigilo"]), tuple(t["samspill"])) for t in state.pop("tales")
+            Tale(t["story"], t["national_id"], *(tuple(t.get(name, ())) for name in ("vigilo", "samspill", "files")))
+            for t in state.pop("tales")
         ]
         received = [Received(**entry) for entry in state.pop("received")]
         world = cls(tales=tales, received=received, **state)
@@ -154,9 +178,10 @@ def _journal(path: Path) -> Path:
 
 
 def make_world(children: int = 200, seed: int = 1, *, today: date) -> World:
-    """Make a municipality with so many children, and two records in each system that no hub can take in.
+    """Make a municipality with so many children, and some records that no hub can take in.
 
-    The same arguments give equal worlds. From twenty children on every story of `ALL_STORIES` is told.
+    The same arguments give equal worlds. From twenty children on every story of `ALL_STORIES` is told, from 31 on
+    every one of `FILE_STORIES` too.
     """
     world = World(seed=seed, today=today.isoformat())
     _open_units(world, today)
@@ -167,13 +192,14 @@ def make_world(children: int = 200, seed: int = 1, *, today: date) -> World:
         dealt[story] = again + 1
         _enter(world, story.__name__, story(Cast(Random(f"{seed}/{number}"), today, number, again)))
     _break_some(world, Cast(Random(f"{seed}/broken"), today, children))
+    _break_files(world, Cast(Random(f"{seed}/broken files"), today, children))
     return world
 
 
 def _deal(children: int, rng: Random) -> list[Story]:
     """Deal the special stories in rounds and ordinary ones to the rest, in an order that mixes them."""
     rounds = max(1, children // _CHILDREN_PER_ROUND)
-    special = [*ALL_STORIES * rounds][:children]
+    special = [*ALL_STORIES, *FILE_STORIES, *(*ALL_STORIES, *FILE_STORIES) * (rounds - 1)][:children]
     stories = [*special, *rng.choices(ORDINARY_STORIES, k=children - len(special))]
     rng.shuffle(stories)
     return stories
@@ -182,10 +208,11 @@ def _deal(children: int, rng: Random) -> list[Story]:
 def _enter(world: World, story: str, told: Told) -> Tale:
     vigilo = tuple(_enter_log(world, case) for case in told.vigilo)
     samspill = tuple(_enter_plan(world, case) for case in told.samspill)
-    case = (*told.samspill, *told.vigilo)[-1]
+    files = tuple(_enter_file(world, system, case) for system, case in told.files)
+    case = (*(case for _, case in told.files), *told.samspill, *told.vigilo)[-1]
     if case.unit in _VIGILO_UNITS:
         _enrol(world, case)
-    tale = Tale(story, case.subject.national_id, vigilo, samspill)
+    tale = Tale(story, case.subject.national_id, vigilo, samspill, files)
     world.tales.append(tale)
     return tale
 
@@ -200,6 +227,29 @@ def _enter_plan(world: World, case: Case) -> str:
     plan_id = f"P-{10_001 + len(world.samspill)}"
     world.samspill[plan_id] = plan(plan_id, case)
     return plan_id
+
+
+def _enter_file(world: World, system: str, case: Case) -> str:
+    of_system = FILE_SYSTEMS[system]
+    held = sum(record["system"] == system for record in world.files.values())
+    record_id = f"{of_system.prefix}{held + 1:04}"
+    return _hold_file(world, system, record_id, of_system.written(record_id, case))
+
+
+def _hold_file(world: World, system: str, record_id: str, data: bytes) -> str:
+    key = file_key(system, record_id)
+    world.files[key] = {"system": system, "record": record_id, "data": b64encode(data).decode("ascii"), "waiting": True}
+    return key
+
+
+def _break_files(world: World, cast: Cast) -> None:
+    """Add to two systems a file that was cut off and one whose record has no id; no record is theirs to edit."""
+    for system, story in (("profil", therapy_without_consent), ("barnevern", child_welfare_without_consent)):
+        ((_, case),) = story(cast).files
+        whole, unnamed = (FILE_SYSTEMS[system].written(record_id, case) for record_id in ("cut-off", ""))
+        for key, data in (("cut-off", whole[: len(whole) // 2]), ("unnamed", unnamed)):
+            _hold_file(world, system, key, data)
+            world.files[file_key(system, key)]["record"] = ""
 
 
 def _break_some(world: World, cast: Cast) -> None:

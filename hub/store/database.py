@@ -1,13 +1,15 @@
 """The one way into the database: transactions that read, transactions that write, migrations, and bulk upserts.
 
-On SQLite a transaction that writes takes the write lock when it begins. The driver's own default takes it at the
-first write, and then two transactions that both read before they write lose one another's changes.
+A transaction that writes takes a lock when it begins, so that two which both read before they write never lose one
+another's changes. On SQLite that is the file's write lock (the driver's own default takes it at the first write, too
+late). On PostgreSQL it is an advisory lock: one writer for each municipality, or one for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
@@ -16,27 +18,51 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _WAIT_SECONDS = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 0x5374  # the hub's advisory locks: this number and 0 for all municipalities, or one's organisation number
+_SESSION = {
+    "lock_timeout": f"{_WAIT_SECONDS}s",
+    "idle_in_transaction_session_timeout": "5min",  # a machine that hangs keeps the others from writing no longer
+    "tcp_keepalives_idle": "30",  # and one that lost its power is noticed in a minute
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "timezone": "UTC",
+}
+
+
+class StoreUnavailable(Exception):
+    """The database does not answer, or does not let the hub in. Says what to check, never the address."""
 
 
 class Database:
     """A database of the hub. Threads may share it; a transaction belongs to the thread that opened it."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._reader = engine.execution_options(hub_writes=False, postgresql_readonly=True)
-        self._writer = engine.execution_options(hub_writes=True)
+    def __init__(self, engine: Engine, tenant: str = "") -> None:
+        one_state = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._engine = engine
+        self._reader = engine.execution_options(hub_writes=False, postgresql_readonly=True, **one_state)
+        self._writer = engine.execution_options(hub_writes=True, hub_tenant=tenant)
+
+    def of(self, tenant: str) -> Database:
+        """Return the same database for the writing of one municipality (its organisation number).
+
+        On PostgreSQL that goes on beside the writing of others; on SQLite there is one writer. Whoever writes for
+        several, or changes what all share, writes by the database as it was opened.
+        """
+        return Database(self._engine, tenant)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write; commits at the end, rolls back on any error.
 
-        On SQLite one transaction at a time, in any process, is open; another waits up to 30 seconds. Do no network
-        work inside, and never open a second one inside the first.
+        One at a time is open, in any process (see `of`); another waits up to 30 seconds. Do no network work inside,
+        and never open a second one inside the first.
         """
         with self._writer.begin() as tx:
             yield tx
@@ -48,11 +74,24 @@ class Database:
             yield tx
 
     def migrate(self) -> None:
-        """Bring the tables to the newest revision, all in one transaction. Doing it again changes nothing."""
+        """Bring the tables to the newest revision, all in one transaction. Doing it again changes nothing.
+
+        Raises StoreUnavailable.
+        """
+        self._reach()
         with self.write() as tx:
             config = _alembic()
             config.attributes["connection"] = tx
             command.upgrade(config, "head")
+
+    def _reach(self) -> None:
+        try:
+            self._engine.connect().close()
+        except OperationalError:
+            raise StoreUnavailable(
+                "The database does not let the hub in. Check that it runs, and its address, user and password in "
+                "`database` of hub.yaml"
+            ) from None
 
     def revision(self) -> str | None:
         """Return the revision that the tables have; none before the first `migrate`."""
@@ -61,20 +100,49 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self._writer.dispose()
+        self._engine.dispose()
 
 
 def open_database(url: str) -> Database:
-    """Open the database at an SQLAlchemy URL, such as `sqlite:////var/lib/stafetthub/hub.db`.
+    """Open the database at an SQLAlchemy URL: `sqlite:////var/lib/stafetthub/hub.db` or `postgresql+psycopg://…`.
 
     SQLite must be a file: its log is written ahead (WAL) and flushed at every commit, so that a power loss loses
     nothing committed. Errors never show the values of a statement.
     """
+    return Database(_postgresql_engine(url) if is_postgresql(url) else _sqlite_engine(url))
+
+
+def is_postgresql(url: str) -> bool:
+    """Tell whether a database URL names PostgreSQL, which several processes and machines may share."""
+    return url.startswith("postgresql")
+
+
+def libpq_url(url: str) -> str:
+    """Return the address of a PostgreSQL database as others than SQLAlchemy read it. It holds the password."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(url, hide_parameters=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return Database(engine)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgresql_engine(url: str) -> Engine:
+    """A worker thread uses one connection at a time; what is beyond five is closed again when it is given back."""
+    settings = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        pool_size=5,
+        max_overflow=40,
+        pool_pre_ping=True,
+        connect_args={"options": settings, "application_name": "stafetthub", "connect_timeout": 10},
+    )
+    event.listen(engine, "begin", _begin_postgresql)
+    event.listen(engine, "handle_error", _hide_values)
+    return engine
 
 
 def newest_revision() -> str | None:
@@ -97,14 +165,20 @@ def upsert(
     """
     if not rows:
         return
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table)
+    tx.execute(_upsert(tx.dialect.name, table, tuple(rows[0]), tuple(on), tuple(keep)), rows)
+
+
+@lru_cache(maxsize=100)
+def _upsert(
+    dialect: str, table: Table[Any], names: tuple[str, ...], on: tuple[str, ...], keep: tuple[str, ...]
+) -> sqlite.Insert | postgresql.Insert:
+    """Return the statement; to make it costs more than to carry it out."""
+    statement = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     fixed = {*on, *keep, *(column.name for column in table.primary_key)}
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in fixed}
-    if changed:
-        tx.execute(statement.on_conflict_do_update(index_elements=on, set_=changed), rows)
-    else:
-        tx.execute(statement.on_conflict_do_nothing(index_elements=on), rows)
+    changed = {name: statement.excluded[name] for name in names if name not in fixed}
+    if not changed:
+        return statement.on_conflict_do_nothing(index_elements=on)
+    return statement.on_conflict_do_update(index_elements=on, set_=changed)
 
 
 def _prepare_sqlite(connection: SqliteConnection, _entry: ConnectionPoolEntry) -> None:
@@ -123,6 +197,30 @@ def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options()["hub_writes"]
     connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options["hub_writes"]:
+        return
+    if tenant := options["hub_tenant"]:
+        # Shared with other municipalities, so that only who writes for all of them has to wait.
+        both = f"SELECT pg_advisory_xact_lock_shared({_LOCK}, 0), pg_advisory_xact_lock({_LOCK}, {int(tenant)})"
+        connection.exec_driver_sql(both)
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK}, 0)")
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    """Put code, table and constraint in the place of PostgreSQL's own text, which quotes the row that it refuses."""
+    error, shown = context.original_exception, context.sqlalchemy_exception
+    diagnosis = getattr(error, "diag", None)
+    if diagnosis is None or not diagnosis.sqlstate:
+        return
+    places = (diagnosis.sqlstate, diagnosis.table_name, diagnosis.column_name, diagnosis.constraint_name)
+    error.args = (" ".join(place for place in places if place),)
+    if isinstance(shown, DBAPIError):
+        shown.args = (f"({type(error).__name__}) {error.args[0]}",)
 
 
 def _alembic() -> Config:

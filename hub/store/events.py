@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,7 @@ class Action(StrEnum):
 
     RUN_QUEUED = "hub:run:queued"
     RUN_STARTED = "hub:run:started"
+    RUN_PUT_OFF = "hub:run:put_off"
     RUN_ENDED = "hub:run:ended"
     RUN_FAILED = "hub:run:failed"
     RUN_HELD = "hub:run:held"
@@ -46,6 +47,8 @@ class Action(StrEnum):
     RECORD_MATCHED = "hub:record:matched"
     LOG_CREATED = "hub:log:created"
     LOG_MERGED = "hub:log:merged"
+    LOG_JOINED = "hub:log:joined"
+    LOG_ROUTED = "hub:log:routed"
     LOG_CLOSED = "hub:log:closed"
     LOG_ARCHIVED = "hub:log:archived"
     LOG_WIPED = "hub:log:wiped"
@@ -121,16 +124,34 @@ def append(
     `subject_id` and the texts in `data` are ids or codes: lower-case letters a-z, digits and `_.:/@#[]-`, no blanks,
     and no eleven digits on their own; `actor` may have capitals. Anything else raises NotACode.
     """
-    texts = {"subject_kind": subject_kind, "subject_id": subject_id}
-    for name, value in {**texts, **data}.items():
+    append_all(tx, tenant, action, subject_kind, [(subject_id, data)], actor, at)
+
+
+def append_all(
+    tx: Connection,
+    tenant: str,
+    action: Action,
+    subject_kind: str,
+    subjects: Sequence[tuple[str, Mapping[str, str | int | bool]]],
+    actor: str,
+    at: datetime,
+) -> None:
+    """Append the same event about several subjects, each an id with its data, as `append` does."""
+    if not _is_code(actor, _ACTOR):
+        raise NotACode(f"{action}: 'actor' is not a user id or the name of a component")
+    fixed = {"tenant": tenant, "at": at, "action": action.value, "actor": actor, "subject_kind": subject_kind}
+    for subject_id, data in subjects:
+        _check(action, {"subject_kind": subject_kind, "subject_id": subject_id, **data})
+    if subjects:
+        tx.execute(insert(events), [{**fixed, "subject_id": subject, "data": dict(data)} for subject, data in subjects])
+
+
+def _check(action: Action, values: Mapping[str, str | int | bool]) -> None:
+    for name, value in values.items():
         if isinstance(value, str) and not _is_code(value, _CODE):
             raise NotACode(f"{action}: '{name}' is not an id or a code; hand in one, or a count")
         if not isinstance(value, str | int):
             raise NotACode(f"{action}: '{name}' is a {type(value).__name__}; hand in an id, a code or a count")
-    if not _is_code(actor, _ACTOR):
-        raise NotACode(f"{action}: 'actor' is not a user id or the name of a component")
-    row = {"tenant": tenant, "at": at, "action": action.value, "actor": actor, "data": data}
-    tx.execute(insert(events).values(**row, **texts))
 
 
 def chain(db: Database, tenant: str) -> Head | None:

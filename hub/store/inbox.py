@@ -6,13 +6,14 @@ Each kind is kept as it stands now: setting it again changes nothing, and what n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
+from hub.store.decisions import lapse
 from hub.store.events import Action, append
 from hub.store.sealing import Purpose, Sealer, TenantKeys
 from hub.store.tables import (
@@ -21,13 +22,17 @@ from hub.store.tables import (
     ProposalKind,
     ProposalState,
     QuarantineState,
+    RunState,
     conflicts,
     holds,
     proposals,
     quarantine,
+    runs,
 )
 
 ACTOR = "hub"
+SPECIAL_RULE = "special_rule"
+"""What a reason that would itself reveal something reads as: særskilt regel."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class NewHold:
     addressed_to: str
     releases_when: str
     revealing: bool = False
+    situation: str = ""
+    """Keyed hash of what is stopped: a release is for this alone. Empty where the rule's standing is all there is."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,15 @@ class Refusal:
     rule: str
 
 
+@dataclass(frozen=True)
+class KeptRecord:
+    """A record in quarantine as it was delivered, and why it was refused."""
+
+    foreign_id: str
+    data: bytes = field(repr=False)
+    why: Refusal
+
+
 class Inbox:
     """Everything of one tenant that waits for a person."""
 
@@ -88,20 +104,40 @@ class Inbox:
             holds.c.log_id == log_id,
             holds.c.connection.is_(None) if connection is None else holds.c.connection == connection,
         )
-        standing = {
-            row.rule: row
-            for row in tx.execute(select(holds.c.hold_id, holds.c.rule).where(*where, holds.c.state == HoldState.OPEN))
-        }
-        released = set(tx.scalars(select(holds.c.rule).where(*where, holds.c.state == HoldState.RELEASED)))
-        wanted_by_rule = {hold.rule: hold for hold in wanted if hold.rule not in released}
-        for rule, row in standing.items():
-            if rule not in wanted_by_rule:
-                tx.execute(update(holds).where(holds.c.hold_id == row.hold_id).values(state=HoldState.GONE))
-                append(tx, self._tenant, Action.HOLD_GONE, "hold", row.hold_id, ACTOR, now, log=log_id)
-        new = [hold for rule, hold in wanted_by_rule.items() if rule not in standing]
+        standing: dict[str, Row[Any]] = {}
+        known = {hold.rule: hold for hold in wanted}
+        kept = (HoldState.OPEN, HoldState.RELEASED)
+        for row in tx.execute(select(holds).where(*where, holds.c.state.in_(kept))):
+            hold = known.get(row.rule)
+            if hold is None or (row.state is HoldState.RELEASED and (row.situation_hash or "") != hold.situation):
+                self._hold_gone(tx, row, now)
+            else:
+                standing[row.rule] = row
+                self._same_hold(tx, row, hold)
+        new = [hold for rule, hold in known.items() if rule not in standing]
         for hold in new:
             self._set_hold(tx, log_id, connection, hold, now)
         return len(new)
+
+    def add_hold(self, tx: Connection, log_id: str, connection: str | None, hold: NewHold, now: datetime) -> None:
+        """Set a hold beside those that stand, until `set_holds` says otherwise. Setting it again changes nothing."""
+        same = (row.connection == connection and row.rule == hold.rule for row in self.open_holds(tx, log_id))
+        if not any(same):
+            self._set_hold(tx, log_id, connection, hold, now)
+
+    def _hold_gone(self, tx: Connection, row: Row[Any], now: datetime) -> None:
+        """End a hold whose rule stops nothing any more, or whose release was for another situation."""
+        tx.execute(update(holds).where(holds.c.hold_id == row.hold_id).values(state=HoldState.GONE))
+        lapse(tx, self._tenant, row.hold_id)
+        rule = SPECIAL_RULE if row.revealing else row.rule
+        append(tx, self._tenant, Action.HOLD_GONE, "hold", row.hold_id, ACTOR, now, log=row.log_id, rule=rule)
+
+    def _same_hold(self, tx: Connection, row: Row[Any], hold: NewHold) -> None:
+        """What waits is always the present situation."""
+        if (row.situation_hash or "") != hold.situation:
+            tx.execute(
+                update(holds).where(holds.c.hold_id == row.hold_id).values(situation_hash=hold.situation or None)
+            )
 
     def _set_hold(self, tx: Connection, log_id: str, connection: str | None, hold: NewHold, now: datetime) -> None:
         hold_id = self._new_id()
@@ -117,10 +153,13 @@ class Inbox:
                 addressed_to=hold.addressed_to,
                 releases_when=hold.releases_when,
                 since=now,
+                situation_hash=hold.situation or None,
                 state=HoldState.OPEN,
             )
         )
-        append(tx, self._tenant, Action.HOLD_SET, "hold", hold_id, ACTOR, now, log=log_id)
+        rule = SPECIAL_RULE if hold.revealing else hold.rule
+        to = {"connection": connection} if connection else {}
+        append(tx, self._tenant, Action.HOLD_SET, "hold", hold_id, ACTOR, now, log=log_id, rule=rule, **to)
 
     def open_holds(self, tx: Connection, log_id: str | None = None) -> list[Row[Any]]:
         """Return open holds, of one log or of all, the oldest first."""
@@ -154,7 +193,7 @@ class Inbox:
         """Write one conflict; tell whether it is new or has other candidates than before."""
         values = json.dumps(conflict.values, sort_keys=True).encode()
         candidates = self._keys.keyed_hash(Purpose.CONTENT, values)
-        if row is not None and row.candidates_hash == candidates and row.state is not ConflictState.GONE:
+        if row is not None and row.candidates_hash == candidates and row.state is ConflictState.OPEN:
             return False
         conflict_id = row.conflict_id if row is not None else self._new_id()
         sealed = sealer.seal(f"conflicts.sealed_values/{conflict_id}", values)
@@ -177,6 +216,13 @@ class Inbox:
             )
         append(tx, self._tenant, Action.CONFLICT_FOUND, "conflict", conflict_id, ACTOR, now, log=log_id)
         return True
+
+    def disputed(self, tx: Connection, log_ids: Collection[str]) -> set[str]:
+        """Return those of these logs that have, or had, a conflict."""
+        if not log_ids:
+            return set()
+        where = (conflicts.c.tenant == self._tenant, conflicts.c.log_id.in_(list(log_ids)))
+        return set(tx.scalars(select(conflicts.c.log_id).where(*where)))
 
     def open_conflicts(self, tx: Connection, log_id: str | None = None) -> list[Row[Any]]:
         """Return open conflicts, of one log or of all, the oldest first."""
@@ -250,7 +296,7 @@ class Inbox:
                 c.foreign_id == foreign_id,
                 c.state == QuarantineState.OPEN,
             )
-            .values(state=QuarantineState.REPLAYED, sealed_record=None, wrapped_key=None)
+            .values(state=QuarantineState.REPLAYED, sealed_record=None, wrapped_key=None, replay_run=None)
             .returning(c.quarantine_id)
         )
         for quarantine_id in tx.scalars(taken).all():
@@ -259,7 +305,10 @@ class Inbox:
     # --- proposals -----------------------------------------------------------------------------------------------
 
     def propose(self, tx: Connection, connection: str, log_id: str | None, new: NewProposal, now: datetime) -> None:
-        """Ask a person once; asking again changes nothing, also after a refusal."""
+        """Ask a person once; asking again changes nothing.
+
+        After a refusal a record is not asked about again. An element is: it was written back, and is gone anew.
+        """
         c = proposals.c
         same = (
             c.tenant == self._tenant,
@@ -272,9 +321,11 @@ class Inbox:
         )
         known = tx.execute(select(c.proposal_id, c.state).where(*same)).first()
         if known is not None:
-            if known.state is ProposalState.GONE:
+            written_back = known.state is ProposalState.REFUSED and bool(new.element_id)
+            if known.state is ProposalState.GONE or written_back:  # it went, or was put back, and now it is gone anew
                 again = update(proposals).where(c.proposal_id == known.proposal_id)
-                tx.execute(again.values(state=ProposalState.OPEN))
+                tx.execute(again.values(state=ProposalState.OPEN, decided_by=None, decided_at=None))
+                append(tx, self._tenant, Action.PROPOSAL_MADE, "proposal", known.proposal_id, ACTOR, now, kind=new.kind)
             return
         proposal_id = self._new_id()
         tx.execute(
@@ -292,3 +343,144 @@ class Inbox:
             )
         )
         append(tx, self._tenant, Action.PROPOSAL_MADE, "proposal", proposal_id, ACTOR, now, kind=str(new.kind))
+
+    def elements_back(
+        self,
+        tx: Connection,
+        asked: Mapping[str, Collection[tuple[str, str]]],
+        removed: Mapping[str, Collection[tuple[str, str]]],
+        now: datetime,
+    ) -> None:
+        """End the proposals about elements that are in their system, or in their log, again.
+
+        By log: `asked` are the elements, by list and id, that some system lacks, `removed` those that a person let go.
+        """
+        c = proposals.c
+        standing = select(proposals).where(
+            c.tenant == self._tenant,
+            c.kind == ProposalKind.DELETION,
+            c.log_id.in_(list(asked)),
+            c.element_id != "",
+            c.state.in_((ProposalState.OPEN, ProposalState.ACCEPTED)),
+        )
+        for row in tx.execute(standing).all():
+            gone = asked if row.state is ProposalState.OPEN else removed
+            if (row.collection, row.element_id) not in gone[row.log_id]:
+                self._proposal_gone(tx, row.proposal_id, now)
+
+    def records_listed(self, tx: Connection, connection: str, missing: Collection[str], now: datetime) -> None:
+        """End the proposals about records that a complete listing has again; `missing` are those it lacks."""
+        c = proposals.c
+        asked = select(c.proposal_id, c.foreign_id).where(
+            c.tenant == self._tenant,
+            c.kind == ProposalKind.DELETION,
+            c.connection == connection,
+            c.foreign_id != "",
+            c.state.in_((ProposalState.OPEN, ProposalState.REFUSED)),
+        )
+        for row in tx.execute(asked).all():
+            if row.foreign_id not in missing:
+                self._proposal_gone(tx, row.proposal_id, now)
+
+    def _proposal_gone(self, tx: Connection, proposal_id: str, now: datetime) -> None:
+        gone = update(proposals).where(proposals.c.proposal_id == proposal_id)
+        tx.execute(gone.values(state=ProposalState.GONE))
+        lapse(tx, self._tenant, proposal_id)
+        append(tx, self._tenant, Action.PROPOSAL_GONE, "proposal", proposal_id, ACTOR, now)
+
+    # --- what people decide --------------------------------------------------------------------------------------
+
+    def hold(self, tx: Connection, hold_id: str) -> Row[Any] | None:
+        """Return a hold."""
+        return tx.execute(select(holds).where(holds.c.tenant == self._tenant, holds.c.hold_id == hold_id)).one_or_none()
+
+    def conflict(self, tx: Connection, conflict_id: str) -> Row[Any] | None:
+        """Return a conflict."""
+        where = (conflicts.c.tenant == self._tenant, conflicts.c.conflict_id == conflict_id)
+        return tx.execute(select(conflicts).where(*where)).one_or_none()
+
+    def proposal(self, tx: Connection, proposal_id: str) -> Row[Any] | None:
+        """Return a proposal."""
+        where = (proposals.c.tenant == self._tenant, proposals.c.proposal_id == proposal_id)
+        return tx.execute(select(proposals).where(*where)).one_or_none()
+
+    def candidates(self, conflict: Row[Any], sealer: Sealer) -> dict[str, Any]:
+        """Open what the systems say on a disputed place, in JSON form by connection."""
+        opened = sealer.open(f"conflicts.sealed_values/{conflict.conflict_id}", conflict.sealed_values)
+        values: dict[str, Any] = json.loads(opened)
+        return values
+
+    def release(self, tx: Connection, hold: Row[Any], by: str, now: datetime) -> None:
+        """Note that a person let a hold go, for the situation that it stands for."""
+        released = update(holds).where(holds.c.hold_id == hold.hold_id)
+        tx.execute(released.values(state=HoldState.RELEASED, released_by=by, released_at=now))
+        rule = SPECIAL_RULE if hold.revealing else hold.rule
+        append(tx, self._tenant, Action.PERSON_HOLD_RELEASED, "hold", hold.hold_id, by, now, log=hold.log_id, rule=rule)
+
+    def settle(self, tx: Connection, conflict: Row[Any], take: str, by: str, now: datetime) -> None:
+        """Note that a person has chosen; `take` says whose value. What was chosen over what is kept as a decision."""
+        settled = update(conflicts).where(conflicts.c.conflict_id == conflict.conflict_id)
+        tx.execute(settled.values(state=ConflictState.SETTLED, sealed_values=None, settled_at=now, settled_by=by))
+        data = {"log": conflict.log_id, "take": take}
+        append(tx, self._tenant, Action.PERSON_CONFLICT_SETTLED, "conflict", conflict.conflict_id, by, now, **data)
+
+    def decide(self, tx: Connection, proposal: Row[Any], state: ProposalState, by: str, now: datetime) -> None:
+        """Note that a person has accepted or refused a proposal."""
+        decided = update(proposals).where(proposals.c.proposal_id == proposal.proposal_id)
+        tx.execute(decided.values(state=state, decided_by=by, decided_at=now))
+        accepted = state is ProposalState.ACCEPTED
+        action = Action.PERSON_PROPOSAL_ACCEPTED if accepted else Action.PERSON_PROPOSAL_REFUSED
+        about = {"log": proposal.log_id} if proposal.log_id else {}
+        append(tx, self._tenant, action, "proposal", proposal.proposal_id, by, now, **about)
+
+    def leave(self, tx: Connection, log_id: str, now: datetime) -> None:
+        """Let nothing wait for anybody about a log that is no more."""
+        kept = (HoldState.OPEN, HoldState.RELEASED)
+        waiting = select(holds).where(holds.c.tenant == self._tenant, holds.c.log_id == log_id, holds.c.state.in_(kept))
+        for row in tx.execute(waiting).all():
+            self._hold_gone(tx, row, now)
+        for conflict in self.open_conflicts(tx, log_id):
+            gone = update(conflicts).where(conflicts.c.conflict_id == conflict.conflict_id)
+            tx.execute(gone.values(state=ConflictState.GONE, sealed_values=None))
+            append(tx, self._tenant, Action.CONFLICT_GONE, "conflict", conflict.conflict_id, ACTOR, now, log=log_id)
+        c = proposals.c
+        asked = select(c.proposal_id).where(c.tenant == self._tenant, c.log_id == log_id, c.state == ProposalState.OPEN)
+        for proposal_id in tx.scalars(asked).all():
+            self._proposal_gone(tx, proposal_id, now)
+
+    # --- replaying -----------------------------------------------------------------------------------------------
+
+    def waiting_records(self, tx: Connection, connection: str, ids: Collection[str] | None) -> list[str]:
+        """Return what is in quarantine of a connection and no run is about to take in again; `ids` picks some."""
+        c = quarantine.c
+        asked = select(runs.c.run_id).where(
+            runs.c.tenant == self._tenant, runs.c.state.in_((RunState.QUEUED, RunState.RUNNING))
+        )
+        these = () if ids is None else (c.quarantine_id.in_(list(ids)),)
+        where = (c.tenant == self._tenant, c.connection == connection, c.state == QuarantineState.OPEN, *these)
+        return list(
+            tx.scalars(select(c.quarantine_id).where(*where, or_(c.replay_run.is_(None), c.replay_run.not_in(asked))))
+        )
+
+    def ask_replay(self, tx: Connection, ids: Collection[str], run_id: str) -> None:
+        """Note which run is to take records in again."""
+        c = quarantine.c
+        asked = update(quarantine).where(c.tenant == self._tenant, c.quarantine_id.in_(list(ids)))
+        tx.execute(asked.values(replay_run=run_id))
+
+    def to_replay(self, tx: Connection, run_id: str) -> list[str]:
+        """Return what a run is still to take in again, in the order it first came."""
+        c = quarantine.c
+        where = (c.tenant == self._tenant, c.replay_run == run_id, c.state == QuarantineState.OPEN)
+        return list(tx.scalars(select(c.quarantine_id).where(*where).order_by(c.first_seen_at, c.quarantine_id)))
+
+    def kept_record(self, tx: Connection, quarantine_id: str) -> KeptRecord | None:
+        """Open a record in quarantine, and note that it is being tried; None where it left meanwhile."""
+        c = quarantine.c
+        where = (c.tenant == self._tenant, c.quarantine_id == quarantine_id, c.state == QuarantineState.OPEN)
+        row = tx.execute(update(quarantine).where(*where).values(replay_run=None).returning(quarantine)).one_or_none()
+        if row is None:
+            return None
+        sealer = self._keys.sealer(f"quarantine:{quarantine_id}", row.wrapped_key, row.key_version)
+        data = sealer.open("quarantine.sealed_record", row.sealed_record)
+        return KeptRecord(row.foreign_id, data, Refusal(row.reason, row.place or "/", row.rule or ""))

@@ -6,21 +6,26 @@ Every statement about logs, records and element keys stands here. Callers hand i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from pydantic import BaseModel
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from hub.relaylog.codes import LogStatus, MeasureStatus
 from hub.relaylog.model import RelayLog
 from hub.store.database import upsert
-from hub.store.sealing import Purpose, Sealer, TenantKeys, create_log_keys, log_sealer
+from hub.store.decisions import Decided, in_force
+from hub.store.sealing import NewKey, Purpose, Sealer, TenantKeys, log_sealers, store_log_keys
 from hub.store.tables import element_keys, logs, records
 
 ElementKey = tuple[str, str]
 """The list and the foreign key of an element in one system."""
+
+ElementKeys = Mapping[ElementKey, str]
+"""The hub's ids of elements by their keys in one system."""
 
 Tree = dict[str, Any]
 
@@ -57,6 +62,13 @@ class StoredLog:
     agreed: RelayLog | None = None
     sides: tuple[Side, ...] = ()
     version: int = 0
+    content_hash: str = ""
+    keys: Mapping[str, ElementKeys] = field(default_factory=dict)
+    """The hub's id of each element that a system has a key for, by connection."""
+    decided: Decided = field(default_factory=Decided, repr=False)
+    """What people have decided over it and is in force."""
+    new_key: NewKey | None = field(default=None, repr=False)
+    """The data key that `save` stores with a log that is not yet stored."""
 
     def side(self, connection: str) -> Side | None:
         """Return what a connection holds of the log, if anything."""
@@ -67,13 +79,20 @@ class StoredLog:
         others = (other for other in self.sides if other.connection != side.connection)
         return replace(self, sides=(*others, side))
 
+    def with_keys(self, connection: str, new: ElementKeys) -> StoredLog:
+        """Return the log with more keys of one system."""
+        return replace(self, keys={**self.keys, connection: {**self.keys.get(connection, {}), **new}}) if new else self
+
 
 @dataclass(frozen=True)
 class KnownRecord:
-    """What is known in clear of a record: its log and its change hash."""
+    """What is known in clear of a record: its log, how it was recognised, and the mapping that read it."""
 
     log_id: str | None
     change_hash: str | None
+    foreign_version: str | None
+    mapping: str | None
+    mapping_version: int | None
 
 
 class LogStore:
@@ -85,14 +104,13 @@ class LogStore:
 
     def known_records(self, tx: Connection, connection: str, foreign_ids: Iterable[str]) -> dict[str, KnownRecord]:
         """Return those of a connection's records that are known, by the system's id."""
+        c = records.c
         rows = tx.execute(
-            select(records.c.foreign_id, records.c.log_id, records.c.change_hash).where(
-                records.c.tenant == self.tenant,
-                records.c.connection == connection,
-                records.c.foreign_id.in_(list(foreign_ids)),
+            select(c.foreign_id, c.log_id, c.change_hash, c.foreign_version, c.mapping, c.mapping_version).where(
+                c.tenant == self.tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids))
             )
         )
-        return {row.foreign_id: KnownRecord(row.log_id, row.change_hash) for row in rows}
+        return {row.foreign_id: KnownRecord(*row[1:]) for row in rows}
 
     def record_count(self, tx: Connection, connection: str) -> int:
         """Return how many records of a connection are known."""
@@ -137,79 +155,130 @@ class LogStore:
             .values(missing_since=now)
         )
 
-    def of_subject(self, tx: Connection, subject_hash: str) -> list[Row[Any]]:
-        """Return id, status and connection of every side of every log about a person, found by keyed national id."""
+    def of_subjects(self, tx: Connection, subject_hashes: Collection[str]) -> list[Row[Any]]:
+        """Return subject, id, status and connection of every side of every log about these persons."""
+        if not subject_hashes:
+            return []
         joined = logs.join(
             records, and_(records.c.tenant == logs.c.tenant, records.c.log_id == logs.c.log_id), isouter=True
         )
         return list(
             tx.execute(
-                select(logs.c.log_id, logs.c.status, records.c.connection)
+                select(logs.c.subject_hash, logs.c.log_id, logs.c.status, records.c.connection)
                 .select_from(joined)
-                .where(logs.c.tenant == self.tenant, logs.c.subject_hash == subject_hash)
+                .where(logs.c.tenant == self.tenant, logs.c.subject_hash.in_(list(subject_hashes)))
                 .order_by(logs.c.log_id)
             )
         )
 
-    def new(self, tx: Connection, log_id: str, now: datetime) -> StoredLog:
-        """Make a log and its key; it is stored by `save`."""
-        tx.execute(
-            insert(logs).values(
-                tenant=self.tenant, log_id=log_id, status=LogStatus.UNKNOWN, counts={}, version=0, updated_at=now
-            )
-        )
-        return StoredLog(log_id, create_log_keys(tx, self.keys, [log_id], now)[log_id], RelayLog(id=log_id))
+    def new(self, log_id: str) -> StoredLog:
+        """Make a log with a key of its own. Nothing is stored before `save`."""
+        key = self.keys.new_key(f"log:{log_id}")
+        return StoredLog(log_id, key.sealer, RelayLog(id=log_id), new_key=key)
 
     def load(self, tx: Connection, log_id: str) -> StoredLog:
         """Return a log with its sides. Raises SealError where it was shredded or damaged."""
-        sealer = log_sealer(tx, self.keys, log_id)
-        row = tx.execute(
-            select(logs.c.version, logs.c.sealed_body).where(logs.c.tenant == self.tenant, logs.c.log_id == log_id)
-        ).one()
-        sides = tx.execute(
-            select(records)
-            .where(records.c.tenant == self.tenant, records.c.log_id == log_id)
-            .order_by(records.c.connection)
+        return self.load_all(tx, [log_id])[log_id]
+
+    def load_all(self, tx: Connection, log_ids: Iterable[str]) -> dict[str, StoredLog]:
+        """Return logs with their sides and keys. Raises SealError where one was shredded or damaged."""
+        wanted = list(log_ids)
+        if not wanted:
+            return {}
+        sealers = log_sealers(tx, self.keys, wanted)
+        keys = self._keys_of(tx, wanted)
+        decided = in_force(tx, self.tenant, sealers)
+        sides: dict[str, list[Side]] = {}
+        where = (records.c.tenant == self.tenant, records.c.log_id.in_(wanted))
+        for row in tx.execute(select(records).where(*where).order_by(records.c.connection)):
+            sides.setdefault(row.log_id, []).append(_side(row, sealers[row.log_id]))
+        c = logs.c
+        bodies = tx.execute(
+            select(c.log_id, c.version, c.content_hash, c.sealed_body).where(
+                c.tenant == self.tenant, c.log_id.in_(wanted)
+            )
         )
-        body = (
-            json.loads(sealer.open("logs.sealed_body", row.sealed_body)) if row.sealed_body else {"log": {"id": log_id}}
-        )
-        return StoredLog(
-            log_id=log_id,
-            sealer=sealer,
-            log=RelayLog.model_validate(body["log"]),
-            agreed=_log(body.get("agreed")),
-            sides=tuple(_side(side, sealer) for side in sides),
-            version=row.version,
-        )
+        found = {}
+        for row in bodies:
+            sealer = sealers[row.log_id]
+            body = _Body(log=RelayLog(id=row.log_id))
+            if row.sealed_body:
+                body = _Body.model_validate_json(sealer.open("logs.sealed_body", row.sealed_body))
+            found[row.log_id] = StoredLog(
+                log_id=row.log_id,
+                sealer=sealer,
+                log=body.log,
+                agreed=body.agreed,
+                sides=tuple(sides.get(row.log_id, ())),
+                version=row.version,
+                content_hash=row.content_hash or "",
+                keys=keys.get(row.log_id, {}),
+                decided=decided.get(row.log_id, Decided()),
+            )
+        return found
+
+    def _keys_of(self, tx: Connection, log_ids: list[str]) -> dict[str, dict[str, dict[ElementKey, str]]]:
+        c = element_keys.c
+        found: dict[str, dict[str, dict[ElementKey, str]]] = {}
+        for row in tx.execute(select(element_keys).where(c.tenant == self.tenant, c.log_id.in_(log_ids))):
+            of_connection = found.setdefault(row.log_id, {}).setdefault(row.connection, {})
+            of_connection[row.collection, row.foreign_key] = row.element_id
+        return found
 
     def save(self, tx: Connection, stored: StoredLog, now: datetime) -> StoredLog:
         """Write a log's body and what stands of it in clear; its version grows when the log itself changed."""
-        body = {"log": _dump(stored.log), "agreed": stored.agreed and _dump(stored.agreed)}
-        content = self.keys.keyed_hash(Purpose.CONTENT, json.dumps(body["log"], sort_keys=True).encode())
-        before = tx.scalar(
-            select(logs.c.content_hash).where(logs.c.tenant == self.tenant, logs.c.log_id == stored.log_id)
-        )
-        stored = replace(stored, version=stored.version + (before != content))
-        tx.execute(
-            update(logs)
-            .where(logs.c.tenant == self.tenant, logs.c.log_id == stored.log_id)
-            .values(
+        return self.save_all(tx, [stored], now)[0]
+
+    def save_all(self, tx: Connection, changed: Iterable[StoredLog], now: datetime) -> list[StoredLog]:
+        """Write logs, each once."""
+        saved, new, known, made = [], [], [], []
+        for stored in changed:
+            body = _dump(stored.log)
+            content = self.keys.keyed_hash(Purpose.CONTENT, body)
+            agreed = _dump(stored.agreed) if stored.agreed else b"null"
+            version = stored.version + (stored.content_hash != content)
+            row = {
                 **_in_clear(stored.log),
-                version=stored.version,
-                content_hash=content,
-                subject_hash=self.subject_hash(stored.log.subject.national_id),
-                sealed_body=stored.sealer.seal("logs.sealed_body", json.dumps(body).encode()),
-                updated_at=now,
-            )
-        )
-        return stored
+                "version": version,
+                "content_hash": content,
+                "subject_hash": self.subject_hash(stored.log.subject.national_id),
+                "sealed_body": stored.sealer.seal("logs.sealed_body", b'{"log":%b,"agreed":%b}' % (body, agreed)),
+                "updated_at": now,
+            }
+            if stored.new_key is None:
+                known.append({**row, "of_tenant": self.tenant, "of_log": stored.log_id})
+            else:
+                new.append({**row, "tenant": self.tenant, "log_id": stored.log_id, "routed_version": 0})
+                made.append((stored.log_id, stored.new_key))
+            saved.append(replace(stored, version=version, content_hash=content, new_key=None))
+        if new:
+            store_log_keys(tx, self.tenant, made, now)
+            tx.execute(insert(logs), new)
+        if known:
+            tx.execute(_UPDATE_LOG, known)
+        return saved
 
     def save_side(self, tx: Connection, stored: StoredLog, side: Side, run_id: str | None, now: datetime) -> None:
         """Write one side of a log."""
-        at = f"/{side.connection}"
-        exchanged = {"base": side.base and _dump(side.base), "sent": side.sent and _dump(side.sent)}
-        row = {
+        self.save_sides(tx, [(stored, side)], run_id, now)
+
+    def save_sides(
+        self, tx: Connection, changed: Iterable[tuple[StoredLog, Side]], run_id: str | None, now: datetime
+    ) -> None:
+        """Write sides of logs."""
+        rows = [
+            {**self._side_row(stored, side, now), **({"seen_in_run": run_id} if run_id else {})}
+            for stored, side in changed
+        ]
+        upsert(tx, records, rows, on=("tenant", "connection", "foreign_id"), keep=("first_seen_at",))
+
+    def _side_row(self, stored: StoredLog, side: Side, now: datetime) -> dict[str, object]:
+        at, seal = f"/{side.connection}", stored.sealer.seal
+        exchanged = None
+        if side.base or side.sent:
+            base, sent = (_dump(log) if log else b"null" for log in (side.base, side.sent))
+            exchanged = seal(f"records.sealed_base{at}", b'{"base":%b,"sent":%b}' % (base, sent))
+        return {
             "tenant": self.tenant,
             "connection": side.connection,
             "foreign_id": side.foreign_id,
@@ -218,17 +287,14 @@ class LogStore:
             "change_hash": side.change_hash,
             "mapping": side.mapping,
             "mapping_version": side.mapping_version,
-            "sealed_record": stored.sealer.seal(f"records.sealed_record{at}", json.dumps(side.record).encode()),
-            "sealed_base": stored.sealer.seal(f"records.sealed_base{at}", json.dumps(exchanged).encode()),
-            "sealed_seen": stored.sealer.seal(f"records.sealed_seen{at}", json.dumps(_dump(side.seen)).encode()),
-            "sealed_original": side.original and stored.sealer.seal(f"records.sealed_original{at}", side.original),
+            "sealed_record": seal(f"records.sealed_record{at}", json.dumps(side.record).encode()),
+            "sealed_base": exchanged,
+            "sealed_seen": seal(f"records.sealed_seen{at}", _dump(side.seen)),
+            "sealed_original": side.original and seal(f"records.sealed_original{at}", side.original),
             "first_seen_at": now,
             "last_seen_at": now,
             "missing_since": None,
         }
-        if run_id:
-            row["seen_in_run"] = run_id
-        upsert(tx, records, [row], on=["tenant", "connection", "foreign_id"], keep=["first_seen_at"])
 
     def subject_hash(self, national_id: str) -> str | None:
         """Return the keyed hash that a person's logs are found by; None where no national id is known."""
@@ -248,8 +314,12 @@ class LogStore:
         )
         return {(row.collection, row.foreign_key): row.element_id for row in rows}
 
-    def add_element_keys(self, tx: Connection, connection: str, log_id: str, keys: Mapping[ElementKey, str]) -> None:
+    def add_element_keys(self, tx: Connection, connection: str, log_id: str, keys: ElementKeys) -> None:
         """Link elements to the keys that a system gave them."""
+        self.add_keys(tx, connection, {log_id: keys})
+
+    def add_keys(self, tx: Connection, connection: str, new: Mapping[str, ElementKeys]) -> None:
+        """Link elements of several logs, by log id, to the keys that a system gave them."""
         rows = [
             {
                 "tenant": self.tenant,
@@ -259,9 +329,10 @@ class LogStore:
                 "element_id": element_id,
                 "foreign_key": foreign_key,
             }
+            for log_id, keys in new.items()
             for (collection, foreign_key), element_id in keys.items()
         ]
-        upsert(tx, element_keys, rows, on=["tenant", "connection", "log_id", "collection", "element_id"])
+        upsert(tx, element_keys, rows, on=("tenant", "connection", "log_id", "collection", "element_id"))
 
     def changed_since_routed(self, tx: Connection) -> list[str]:
         """Return the ids of logs that have changed since it was last decided what to send of them."""
@@ -270,14 +341,58 @@ class LogStore:
             tx.scalars(select(c.log_id).where(c.tenant == self.tenant, c.version > c.routed_version).order_by(c.log_id))
         )
 
-    def route_anew(self, tx: Connection) -> None:
-        """Have it decided again what to send of every log: a day has passed, or a system can be asked at last."""
-        tx.execute(update(logs).where(logs.c.tenant == self.tenant).values(routed_version=-1))
+    def route_anew(self, tx: Connection, log_id: str | None = None) -> None:
+        """Have it decided again what to send of a log: a person has decided something.
+
+        Of every log where none is named: a day has passed, or a system can be asked at last.
+        """
+        these = (logs.c.tenant == self.tenant, *([logs.c.log_id == log_id] if log_id else []))
+        routed = logs.c.routed_version  # below zero, it still tells the version that was routed last
+        tx.execute(update(logs).where(*these, routed >= 0).values(routed_version=-1 - routed))
+
+    def drop_keys(self, tx: Connection, log_id: str, connection: str, element_id: str | None = None) -> None:
+        """Forget the keys that a system gave a log's elements, or one of them: it no longer has them."""
+        c = element_keys.c
+        these = (c.tenant == self.tenant, c.log_id == log_id, c.connection == connection)
+        one = () if element_id is None else (c.element_id == element_id,)
+        tx.execute(delete(element_keys).where(*these, *one))
+
+    def drop_record(self, tx: Connection, connection: str, foreign_id: str) -> None:
+        """Forget a record: the system no longer has it, and a person has said that this is meant."""
+        c = records.c
+        tx.execute(
+            delete(records).where(c.tenant == self.tenant, c.connection == connection, c.foreign_id == foreign_id)
+        )
+
+    def read_again(self, tx: Connection, connection: str, foreign_ids: Collection[str]) -> None:
+        """Have records taken in anew at the next pull, though they are as they were."""
+        c = records.c
+        these = (c.tenant == self.tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids)))
+        tx.execute(update(records).where(*these).values(change_hash=None))
+
+    def emptied(self, tx: Connection, log_id: str, now: datetime) -> None:
+        """Keep of a log only that it was there: its records belong to another, or are gone."""
+        tx.execute(
+            update(logs)
+            .where(logs.c.tenant == self.tenant, logs.c.log_id == log_id)
+            .values(
+                **_in_clear(RelayLog(id=log_id)),
+                content_hash=None,
+                subject_hash=None,
+                sealed_body=None,
+                updated_at=now,
+            )
+        )
 
     def closed_ids(self, tx: Connection) -> list[str]:
         """Return the ids of closed logs."""
         where = and_(logs.c.tenant == self.tenant, logs.c.status == LogStatus.CLOSED)
         return list(tx.scalars(select(logs.c.log_id).where(where).order_by(logs.c.log_id)))
+
+    def is_routed(self, tx: Connection, stored: StoredLog) -> bool:
+        """Tell whether it was decided before what to send of a log as it stands, if only on another day."""
+        where = (logs.c.tenant == self.tenant, logs.c.log_id == stored.log_id)
+        return tx.scalar(select(logs.c.routed_version).where(*where)) in (stored.version, -1 - stored.version)
 
     def routed(self, tx: Connection, stored: StoredLog) -> None:
         """Note that it is decided what to send of a log as it stands."""
@@ -322,8 +437,9 @@ def _first(days: list[date]) -> date | None:
 
 
 def _side(row: Row[Any], sealer: Sealer) -> Side:
-    at = f"/{row.connection}"
-    exchanged = json.loads(sealer.open(f"records.sealed_base{at}", row.sealed_base))
+    at, exchanged = f"/{row.connection}", _Exchanged()
+    if row.sealed_base:
+        exchanged = _Exchanged.model_validate_json(sealer.open(f"records.sealed_base{at}", row.sealed_base))
     return Side(
         connection=row.connection,
         foreign_id=row.foreign_id,
@@ -333,15 +449,28 @@ def _side(row: Row[Any], sealer: Sealer) -> Side:
         mapping_version=row.mapping_version or 0,
         record=json.loads(sealer.open(f"records.sealed_record{at}", row.sealed_record)),
         seen=RelayLog.model_validate_json(sealer.open(f"records.sealed_seen{at}", row.sealed_seen)),
-        base=_log(exchanged["base"]),
-        sent=_log(exchanged["sent"]),
+        base=exchanged.base,
+        sent=exchanged.sent,
         original=row.sealed_original and sealer.open(f"records.sealed_original{at}", row.sealed_original),
     )
 
 
-def _dump(log: RelayLog) -> dict[str, Any]:
-    return log.model_dump(mode="json", exclude_defaults=True)
+def _dump(log: RelayLog) -> bytes:
+    return log.model_dump_json(exclude_defaults=True).encode()
 
 
-def _log(tree: dict[str, Any] | None) -> RelayLog | None:
-    return None if tree is None else RelayLog.model_validate(tree)
+class _Body(BaseModel):
+    """What is sealed of a log: as merged, and as last agreed."""
+
+    log: RelayLog
+    agreed: RelayLog | None = None
+
+
+class _Exchanged(BaseModel):
+    """What is sealed of a side's last exchange; nothing before the first."""
+
+    base: RelayLog | None = None
+    sent: RelayLog | None = None
+
+
+_UPDATE_LOG = update(logs).where(logs.c.tenant == bindparam("of_tenant"), logs.c.log_id == bindparam("of_log"))

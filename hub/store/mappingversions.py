@@ -40,6 +40,19 @@ class FrozenMapping:
     files: tuple[FrozenFile, ...]
 
 
+@dataclass(frozen=True)
+class KeptVersion:
+    """A frozen version as it is listed: who froze it and when, whether it runs, and who last let it run and when."""
+
+    mapping: str
+    version: int
+    frozen_by: str
+    frozen_at: datetime
+    active: bool
+    activated_by: str | None
+    activated_at: datetime | None
+
+
 class AlreadyFrozen(Exception):
     """A version is frozen with another content: raise `version:` in the file."""
 
@@ -90,6 +103,24 @@ def frozen(tx: Connection, tenant: str, mapping: str, version: int) -> FrozenMap
     query = select(_t.content_hash, _t.files).where(_key(tenant, mapping), _t.version == version)
     row = tx.execute(query).one()
     return _checked(mapping, version, row.content_hash, row.files)
+
+
+def versions(tx: Connection, tenant: str, mapping: str = "") -> tuple[KeptVersion, ...]:
+    """Return a tenant's frozen versions, oldest first, of one mapping or of all. Raises UnknownVersion if it has none.
+
+    Only a mapping that is named can be without; a tenant that has frozen nothing has no versions.
+    """
+    columns = (_t.mapping, _t.version, _t.frozen_by, _t.frozen_at, _t.active, _t.activated_by, _t.activated_at)
+    rows = tx.execute(select(*columns).where(_t.tenant == tenant).order_by(_t.mapping, _t.version)).all()
+    found = tuple(KeptVersion(*row) for row in rows)
+    if not mapping:
+        return found
+    of_mapping = tuple(one for one in found if one.mapping == mapping)
+    if not of_mapping:
+        names = ", ".join(dict.fromkeys(one.mapping for one in found))
+        known = f"Frozen are {names}" if names else "Nothing is frozen: `hub mapping freeze`"
+        raise UnknownVersion(f"{mapping} has no frozen version. {known}")
+    return of_mapping
 
 
 def active(tx: Connection, tenant: str) -> dict[str, FrozenMapping]:

@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -163,33 +163,33 @@ def new_key_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def create_log_keys(tx: Connection, keys: TenantKeys, log_ids: Iterable[str], at: datetime) -> dict[str, Sealer]:
-    """Make and store a data key for each new log, and return their sealers by log id."""
-    made = {log_id: keys.new_key(f"log:{log_id}") for log_id in log_ids}
+def store_log_keys(tx: Connection, tenant: str, made: Iterable[tuple[str, NewKey]], at: datetime) -> None:
+    """Store the data keys of new logs, given by log id."""
     rows = [
         {
-            "tenant": keys.tenant,
+            "tenant": tenant,
             "log_id": log_id,
             "wrapped_key": new.wrapped_key,
             "key_version": new.key_version,
             "created_at": at,
         }
-        for log_id, new in made.items()
+        for log_id, new in made
     ]
     if rows:
         tx.execute(insert(log_keys), rows)
-    return {log_id: new.sealer for log_id, new in made.items()}
 
 
-def log_sealer(tx: Connection, keys: TenantKeys, log_id: str) -> Sealer:
-    """Return the sealer of a log. Raises Shredded, SealBroken or KeyFileError."""
-    row = tx.execute(
-        select(log_keys.c.wrapped_key, log_keys.c.key_version).where(
-            log_keys.c.tenant == keys.tenant, log_keys.c.log_id == log_id
-        )
-    ).one_or_none()
-    wrapped, version = (row.wrapped_key, row.key_version) if row else (None, None)
-    return keys.sealer(f"log:{log_id}", wrapped, version)
+def log_sealers(tx: Connection, keys: TenantKeys, log_ids: Collection[str]) -> dict[str, Sealer]:
+    """Return the sealers of logs, by log id. Raises Shredded, SealBroken or KeyFileError."""
+    c = log_keys.c
+    where = (c.tenant == keys.tenant, c.log_id.in_(list(log_ids)))
+    found = {row.log_id: row for row in tx.execute(select(c.log_id, c.wrapped_key, c.key_version).where(*where))}
+    sealers = {}
+    for log_id in log_ids:
+        row = found.get(log_id)
+        wrapped, version = (row.wrapped_key, row.key_version) if row else (None, None)
+        sealers[log_id] = keys.sealer(f"log:{log_id}", wrapped, version)
+    return sealers
 
 
 def shred_log(tx: Connection, tenant: str, log_id: str) -> None:

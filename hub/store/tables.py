@@ -355,6 +355,7 @@ class QuarantineColumns(TypedColumns):
     key_version: Named[int | None] = Column(Integer, comment="Version of the tenant's key that wraps it")
     sealed_record: Named[bytes | None] = _sealed("the record as delivered")
     state: Named[QuarantineState] = _codes(QuarantineState, "State", QuarantineState.OPEN)
+    replay_run: Named[str | None] = _id("The run that is to take it in again; none where nobody asked")
 
 
 class ConflictColumns(TypedColumns):
@@ -367,7 +368,6 @@ class ConflictColumns(TypedColumns):
     element_id: Named[str] = _word(36, "The element; empty for the log's own fields", default="")
     candidates_hash: Named[str] = _hash("Keyed hash of the candidates; others make the conflict open again")
     sealed_values: Named[bytes | None] = _sealed("the candidates, by system")
-    sealed_settlement: Named[bytes | None] = _sealed("the value that a person chose")
     state: Named[ConflictState] = _codes(ConflictState, "State", ConflictState.OPEN)
     first_seen_at: Named[datetime] = _at("When the systems first disagreed")
     settled_at: Named[datetime | None] = _at("When a person decided")
@@ -387,6 +387,7 @@ class HoldColumns(TypedColumns):
     addressed_to: Named[str] = _word(40, "Role that may decide")
     releases_when: Named[str | None] = _word(120, "Code of what would release it without a person")
     since: Named[datetime] = _at("When it was set")
+    situation_hash: Named[str | None] = _hash("Keyed hash of what it stops; a release is for that alone")
     state: Named[HoldState] = _codes(HoldState, "State", HoldState.OPEN)
     released_by: Named[str | None] = _word(120, "User id of who released it")
     released_at: Named[datetime | None] = _at("When it was released")
@@ -411,6 +412,23 @@ class ProposalColumns(TypedColumns):
     first_seen_at: Named[datetime] = _at("When it was first proposed")
     decided_by: Named[str | None] = _word(120, "User id of who decided")
     decided_at: Named[datetime | None] = _at("When it was decided")
+
+
+class DecisionColumns(TypedColumns):
+    """What a person decided or was shown, and why. Sealed under the key of its log, else under a key of its own."""
+
+    decision_id: Named[str] = _id("The hub's own id", key=True)
+    tenant: Named[str] = _tenant()
+    log_id: Named[str | None] = _id("The log it is about; none where it is about none")
+    subject_kind: Named[str] = _word(20, "Kind of what was decided: hold, conflict, proposal, quarantine or delivery")
+    subject_id: Named[str] = _id("The hub's id of what was decided")
+    choice: Named[str] = _word(20, "Code of what was decided")
+    in_force: Named[bool] = Column(Boolean, comment="Merging and routing still follow it")
+    decided_by: Named[str] = _word(120, "User id of who decided")
+    decided_at: Named[datetime] = _at("When it was decided")
+    wrapped_key: Named[bytes | None] = _sealed("the row's data key; none where it lies under the log's")
+    key_version: Named[int | None] = Column(Integer, comment="Version of the tenant's key that wraps it")
+    sealed_detail: Named[bytes] = _sealed("why, and what was chosen over what")
 
 
 class PackageColumns(TypedColumns):
@@ -441,16 +459,19 @@ class ArchivedColumns(TypedColumns):
 
 
 class ConnectionStateColumns(TypedColumns):
-    """What all workers must know of a connection: pause, parking, breaker."""
+    """What all workers must know of a connection before each attempt: pause, parking, breaker, and whose turn it is."""
 
     tenant: Named[str] = _tenant(key=True)
     connection: Named[str] = _connection(key=True)
     paused: Named[bool] = Column(Boolean, default=False, comment="A person stopped it")
     paused_by: Named[str | None] = _word(120, "User id of that person")
+    paused_at: Named[datetime | None] = _at("When that person did")
     parked_until: Named[datetime | None] = _at("No call before, on the system's own word")
     parked_reason: Named[str | None] = _word(60, "Code of why it is parked")
     breaker_state: Named[BreakerState] = _codes(BreakerState, "Breaker", BreakerState.CLOSED)
+    breaker_until: Named[datetime | None] = _at("While it is not closed: when one worker may try again")
     failures: Named[int] = _count("Failures in a row")
+    next_free_at: Named[datetime | None] = _at("When the next attempt's turn is, where attempts per second are limited")
     last_success_at: Named[datetime | None] = _at("Last call that went well")
 
 
@@ -576,6 +597,13 @@ proposals = Table(
     Index(None, "tenant", "state"),
     Index(None, "tenant", "log_id"),
     Index(None, "tenant", "subject_hash"),
+)
+decisions = Table(
+    "decisions",
+    metadata,
+    DecisionColumns,
+    Index(None, "tenant", "log_id"),
+    Index(None, "tenant", "subject_id"),
 )
 packages = Table("packages", metadata, PackageColumns, _of_log(), UniqueConstraint("tenant", "log_id", "revision"))
 archived = Table("archived", metadata, ArchivedColumns)

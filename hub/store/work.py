@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from hub.store.connections import StopCode
 from hub.store.database import upsert
 from hub.store.events import Action, append
 from hub.store.tables import (
@@ -24,7 +25,15 @@ from hub.store.tables import (
 )
 
 ACTOR = "hub"
-OPEN_DELIVERY = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN)
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""Error class of a delivery that is held because nobody knows whether it was taken in, and nobody but a person can."""
+
+INTERNAL_ERROR = "internal_error"
+"""Error class of what failed in a way that nobody thought of: a mistake in the hub."""
+
+STANDING_DELIVERY = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.HELD)
+"""States of a delivery that is not ended. One that is held waits for a person, or for its system to work again."""
+
 DELIVERY_EVENTS = {
     DeliveryState.DONE: Action.DELIVERY_DONE,
     DeliveryState.UNKNOWN: Action.DELIVERY_UNKNOWN,
@@ -48,6 +57,13 @@ class NewDelivery:
     log_version: int
     mapping: str | None = None
     mapping_version: int | None = None
+
+
+def gives_way(standing: Row[Any]) -> bool:
+    """Tell whether a delivery that is not ended may be superseded: surely nothing of it has left."""
+    if standing.state is DeliveryState.HELD:
+        return bool(standing.error_class != OUTCOME_UNKNOWN)
+    return standing.state is DeliveryState.READY
 
 
 class WorkStore:
@@ -97,7 +113,8 @@ class WorkStore:
 
     def planned_until(self, tx: Connection, connection: str) -> datetime | None:
         """Return the planned instant of a connection's newest scheduled occurrence, run or missed."""
-        where = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.why == "schedule")
+        planned = runs.c.why.in_(("schedule", "catch_up"))
+        where = (runs.c.tenant == self._tenant, runs.c.connection == connection, planned)
         return tx.scalar(select(func.max(runs.c.planned_at)).where(*where))
 
     def busy(self, tx: Connection, connection: str) -> bool:
@@ -106,9 +123,18 @@ class WorkStore:
         where = (runs.c.tenant == self._tenant, runs.c.connection == connection, busy)
         return tx.execute(select(runs.c.run_id).where(*where).limit(1)).first() is not None
 
-    def add_counts(self, tx: Connection, run_id: str, counts: dict[str, int]) -> None:
-        """Write what a run has done so far."""
-        tx.execute(update(runs).where(runs.c.run_id == run_id).values(counts=counts))
+    def begin_run(self, tx: Connection, run_id: str, now: datetime) -> Row[Any]:
+        """Note where a run begins, the first time, and return it as it stands."""
+        row = tx.execute(select(runs).where(runs.c.run_id == run_id)).one()
+        if row.attempts == 1:
+            before = self.cursor(tx, row.connection)
+            tx.execute(update(runs).where(runs.c.run_id == run_id).values(cursor_before=before))
+        append(tx, self._tenant, Action.RUN_STARTED, "run", run_id, ACTOR, now, attempt=row.attempts)
+        return row
+
+    def note_page(self, tx: Connection, run_id: str, counts: dict[str, int], cursor: str) -> None:
+        """Write what a run has done so far, and where it goes on if it stops now."""
+        tx.execute(update(runs).where(runs.c.run_id == run_id).values(counts=counts, cursor_after=cursor or None))
 
     def cursor(self, tx: Connection, connection: str) -> str | None:
         """Return how far a connection has been read; None before its first whole run."""
@@ -121,9 +147,26 @@ class WorkStore:
         upsert(tx, cursors, [row], on=["tenant", "connection"])
 
     def succeeded(self, tx: Connection, connection: str, now: datetime) -> None:
-        """Note that a connection answered well."""
-        row = {"tenant": self._tenant, "connection": connection, "failures": 0, "last_success_at": now}
+        """Note that a whole run went well, and let what was held go on: the system takes calls again."""
+        row = {"tenant": self._tenant, "connection": connection, "last_success_at": now}
         upsert(tx, connection_state, [row], on=["tenant", "connection"])
+        self.let_go(tx, connection, now)
+
+    def wake(self, tx: Connection, connection: str, now: datetime) -> None:
+        """Make due at once what waited for a pause to end, and let what was held go on."""
+        for table, states in ((runs, (RunState.QUEUED,)), (deliveries, (DeliveryState.READY, DeliveryState.UNKNOWN))):
+            c = table.c
+            where = (c.tenant == self._tenant, c.connection == connection, c.error_class == StopCode.PAUSED)
+            tx.execute(update(table).where(*where, c.state.in_(states)).values(due_at=now))
+        self.let_go(tx, connection, now)
+
+    def let_go(self, tx: Connection, connection: str, now: datetime) -> None:
+        """Make held deliveries ready again, with the keys that they had. Those that only a person can judge stay."""
+        c = deliveries.c
+        for_a_person = c.error_class.in_((OUTCOME_UNKNOWN, INTERNAL_ERROR))
+        held = (c.tenant == self._tenant, c.connection == connection, c.state == DeliveryState.HELD, ~for_a_person)
+        for row in tx.execute(select(c.delivery_id).where(*held)).all():
+            self.end_delivery(tx, row.delivery_id, DeliveryState.READY, now, due_at=now, attempts=0)
 
     # --- deliveries ----------------------------------------------------------------------------------------------
 
@@ -136,9 +179,28 @@ class WorkStore:
                 c.connection == connection,
                 c.log_id == log_id,
                 c.kind == kind,
-                c.state.in_(OPEN_DELIVERY),
+                c.state.in_(STANDING_DELIVERY),
             )
         ).first()
+
+    def known_deliveries(self, tx: Connection, ids: Iterable[str]) -> list[str]:
+        """Return those of these ids that are a delivery's."""
+        c = deliveries.c
+        return list(tx.scalars(select(c.delivery_id).where(c.tenant == self._tenant, c.delivery_id.in_(list(ids)))))
+
+    def sent_since(self, tx: Connection, connection: str, log_id: str, since: datetime) -> int:
+        """Return how many changes of a log a connection has taken since an instant."""
+        c = deliveries.c
+        mine = (c.tenant == self._tenant, c.connection == connection, c.log_id == log_id)
+        where = (*mine, c.state == DeliveryState.DONE, c.done_at > since)
+        return tx.scalar(select(func.count()).select_from(deliveries).where(*where)) or 0
+
+    def delivered(self, tx: Connection, connection: str, log_id: str) -> bool:
+        """Tell whether a log was ever written to a connection."""
+        c = deliveries.c
+        where = (c.tenant == self._tenant, c.connection == connection, c.log_id == log_id)
+        done = select(c.delivery_id).where(*where, c.state == DeliveryState.DONE).limit(1)
+        return tx.execute(done).first() is not None
 
     def add_delivery(self, tx: Connection, new: NewDelivery, now: datetime) -> None:
         """Write down a delivery before anything is sent. Its id is the key of all its attempts."""
@@ -181,13 +243,13 @@ class WorkStore:
         self, tx: Connection, delivery_id: str, state: DeliveryState, now: datetime, **values: object
     ) -> None:
         """Write how a delivery stands; one that has ended keeps no payload."""
-        ended = {} if state in OPEN_DELIVERY else {"done_at": now, "sealed_payload": None}
+        ended = {} if state in STANDING_DELIVERY else {"done_at": now, "sealed_payload": None}
         changed = (
             update(deliveries).where(deliveries.c.delivery_id == delivery_id).values(state=state, **ended, **values)
         )
         log_id = tx.scalar(changed.returning(deliveries.c.log_id))
         if log_id:
-            self._event(tx, state, delivery_id, log_id, now)
+            self._event(tx, state, delivery_id, log_id, now, values.get("error_class"))
 
     def mark_sending(self, tx: Connection, delivery_id: str, now: datetime) -> None:
         """Note that bytes are about to leave."""
@@ -195,8 +257,17 @@ class WorkStore:
         tx.execute(update(deliveries).where(where).values(state=DeliveryState.SENDING, sent_at=now))
         append(tx, self._tenant, Action.DELIVERY_SENT, "delivery", delivery_id, ACTOR, now)
 
-    def _event(self, tx: Connection, state: DeliveryState, delivery_id: str, log_id: str, now: datetime) -> None:
-        append(tx, self._tenant, DELIVERY_EVENTS[state], "delivery", delivery_id, ACTOR, now, log=log_id)
+    def _event(
+        self,
+        tx: Connection,
+        state: DeliveryState,
+        delivery_id: str,
+        log_id: str,
+        now: datetime,
+        error_class: object = None,
+    ) -> None:
+        why = {"error": str(error_class)} if error_class else {}
+        append(tx, self._tenant, DELIVERY_EVENTS[state], "delivery", delivery_id, ACTOR, now, log=log_id, **why)
 
     # --- packages and proofs -------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ everything that all systems say of the log is merged again.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,12 +19,13 @@ from sqlalchemy import Connection as Transaction
 from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
-from hub.relaylog.merge import Merged, System, merge, remembered
-from hub.relaylog.model import RelayLog, Source, Template
+from hub.relaylog.merge import Merged, System, flatten, merge, remembered
+from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, Template, references
 from hub.relaylog.nationalid import InvalidNationalId, parse
+from hub.store.events import Action, append_all
 from hub.store.inbox import NewConflict, NewProposal, Refusal
-from hub.store.logs import KnownRecord, Side, StoredLog
-from hub.store.sealing import Purpose
+from hub.store.logs import ElementKeys, KnownRecord, Side, StoredLog
+from hub.store.sealing import Purpose, SealError
 from hub.store.tables import ProposalKind
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids
@@ -43,8 +45,21 @@ class Admission(StrEnum):
     QUARANTINED = "quarantined"
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A record that was read: what it says, and the log that it is known to belong to."""
+
+    record: SourceRecord
+    read: RelayLog
+    change_hash: str
+    log_id: str | None
+
+
 class Admitter:
-    """Takes the records of one connection in, within a page's transaction."""
+    """Takes the records of one connection in, a page at a time, within the page's transaction.
+
+    A record that fails in a way that nobody thought of goes to quarantine alone; the page goes on.
+    """
 
     def __init__(self, tenant: Tenant, connection: Connection, run_id: str | None) -> None:
         self._tenant = tenant
@@ -59,42 +74,84 @@ class Admitter:
         known = self._tenant.logs.known_records(tx, self._connection.id, ids)
         suspect = self._tenant.inbox.quarantined(tx, self._connection.id, ids)
         counts = dict.fromkeys(Admission, 0)
-        again: list[str] = []
+        again: list[SourceRecord] = []
+        taken: dict[str, _Taken] = {}
         for record in records:
-            admission = self._record(tx, record, known, suspect.get(record.id), now)
-            counts[admission] += 1
-            if admission in (Admission.UNCHANGED, Admission.QUARANTINED):  # it is there, whatever became of it
-                again.append(record.id)
-        if again:
-            self._tenant.logs.seen_again(tx, self._connection.id, again, self._run_id, now)
+            answer = self._look_at(record, known.get(record.id), suspect=record.id in suspect)
+            if isinstance(answer, _Taken):
+                counts[Admission.UNCHANGED] += record.id in taken  # listed twice: the later one stands
+                taken[record.id] = answer
+                continue
+            counts[Admission.QUARANTINED if answer else Admission.UNCHANGED] += 1
+            again.append(record)  # it is there, whatever became of it
+            if answer:
+                self._refuse(tx, record, answer, now)
+        for record_id, why in self._take_in(tx, list(taken.values()), now).items():
+            again.append(taken.pop(record_id).record)
+            self._refuse(tx, again[-1], why, now)
+            counts[Admission.QUARANTINED] += 1
+        for record_id in taken:
+            counts[Admission.CHANGED if record_id in known else Admission.NEW] += 1
+            if record_id in suspect:
+                self._tenant.inbox.out_of_quarantine(tx, self._connection.id, record_id, now)
+        self._seen_again(tx, again, known, now)
         return counts
+
+    def _seen_again(
+        self, tx: Transaction, again: list[SourceRecord], known: Mapping[str, KnownRecord], now: datetime
+    ) -> None:
+        """Note that records are still there; of one that says the same in a newer version, the version is kept."""
+        logs = self._tenant.logs
+        if again:
+            logs.seen_again(tx, self._connection.id, [record.id for record in again], self._run_id, now)
+        newer = {
+            before.log_id: record
+            for record in again
+            if (before := known.get(record.id))
+            and before.log_id
+            and before.foreign_version != record.version
+            and record.id not in self.refused
+        }
+        for log_id, stored in self._opened(tx, newer).items():
+            side, record = stored.side(self._connection.id), newer[log_id]
+            if side is not None and side.foreign_id == record.id:
+                side = replace(side, foreign_version=record.version, record=record.tree, original=record.original)
+                logs.save_side(tx, stored, side, self._run_id, now)
+
+    def _opened(self, tx: Transaction, log_ids: Collection[str]) -> dict[str, StoredLog]:
+        """Open logs; none where one of them is sealed for good."""
+        try:
+            return self._tenant.logs.load_all(tx, log_ids)
+        except SealError:
+            return {}
 
     def unreadable(self, tx: Transaction, found: Unreadable, now: datetime) -> None:
         """Keep something that is no record in quarantine."""
         why = Refusal(f"payload_{found.code}", found.place or "/", found.remedy)
         self._tenant.inbox.put_in_quarantine(tx, self._connection.id, found.id, found.id, found.data, why, now)
 
-    def _record(
-        self, tx: Transaction, record: SourceRecord, known: dict[str, KnownRecord], suspect: str | None, now: datetime
-    ) -> Admission:
-        before = known.get(record.id)
+    # --- what a record says --------------------------------------------------------------------------------------
+
+    def _look_at(self, record: SourceRecord, before: KnownRecord | None, *, suspect: bool) -> _Taken | Refusal | None:
+        """Read a record that is new or changed; None for one that is not."""
         try:
             change_hash = self._tenant.logs.change_hash(self._connection.mapping.stable(record.tree))
+            if before is not None and not suspect and self._is_as_read(before, change_hash):
+                return None
+            answer = self._read(record)
         except UnicodeEncodeError:
-            broken = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, json.dumps(record.tree).encode())
-            self._refuse(tx, record, broken, Refusal("broken_text", "/", "a text holds half a sign"), now)
-            return Admission.QUARANTINED
-        if before is not None and before.change_hash == change_hash and suspect is None:
-            return Admission.UNCHANGED
-        answer = self._read(record)
+            return Refusal("broken_text", "/", "a text holds half a sign")
+        except Exception as error:  # noqa: BLE001 - one record may stop itself, never the page
+            return _internal(error)
         if isinstance(answer, Refusal):
-            self._refuse(tx, record, change_hash, answer, now)
-            return Admission.QUARANTINED
-        log_id = self._take_in(tx, record, answer, change_hash, before.log_id if before else None, now)
-        known[record.id] = KnownRecord(log_id, change_hash)
-        if suspect is not None:
-            self._tenant.inbox.out_of_quarantine(tx, self._connection.id, record.id, now)
-        return Admission.CHANGED if before else Admission.NEW
+            return answer
+        return _Taken(record, answer, change_hash, before.log_id if before else None)
+
+    def _is_as_read(self, before: KnownRecord, change_hash: str) -> bool:
+        """Tell whether a record says what it said, and would be read as it was."""
+        mapping = self._connection.mapping
+        read_by = (before.mapping, before.mapping_version)
+        return before.change_hash == change_hash and read_by == (mapping.id, mapping.version)
 
     def _read(self, record: SourceRecord) -> RelayLog | Refusal:
         mapping = self._connection.mapping
@@ -124,49 +181,104 @@ class Admitter:
                 return Refusal("national_id_wrong_environment", place, where)
         return read
 
-    def _refuse(self, tx: Transaction, record: SourceRecord, change_hash: str, why: Refusal, now: datetime) -> None:
+    def _refuse(self, tx: Transaction, record: SourceRecord, why: Refusal, now: datetime) -> None:
         body = json.dumps(record.tree).encode()
+        change_hash = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, body)
         foreign_id = record.id or f"unnamed-{change_hash[:16]}"
         self.refused[foreign_id] = f"{why.reason}: {why.place} ({why.rule})"
         self._tenant.inbox.put_in_quarantine(tx, self._connection.id, foreign_id, change_hash, body, why, now)
 
-    def _take_in(
-        self, tx: Transaction, record: SourceRecord, read: RelayLog, change_hash: str, log_id: str | None, now: datetime
-    ) -> str:
-        stored = self._tenant.logs.load(tx, log_id) if log_id else self._find_or_make(tx, record, read, now)
-        stored = take_in(self._tenant, self._connection, tx, stored, record, read, change_hash)
-        remerge(self._tenant, tx, stored, now)
-        side = stored.side(self._connection.id)
-        if side:
-            self._tenant.logs.save_side(tx, stored, side, self._run_id, now)
-        return stored.log_id
+    # --- which log it belongs to ---------------------------------------------------------------------------------
 
-    def _find_or_make(self, tx: Transaction, record: SourceRecord, read: RelayLog, now: datetime) -> StoredLog:
-        """Find the open log of the same person, or make one. What is not certain is asked, never joined."""
-        candidates = self._candidates(tx, read)
-        if len(candidates) == 1 and read.status in OPEN_STATUS and candidates[0][1]:
-            found = self._tenant.logs.load(tx, candidates[0][0])
-            if same_kind(found.log.subject.kind, read.subject.kind):
-                return found
-        made = self._tenant.logs.new(tx, self._tenant.new_id(), now)
+    def _take_in(self, tx: Transaction, taken: list[_Taken], now: datetime) -> dict[str, Refusal]:
+        """Put records into their logs, merge these and store them; return why some could not be."""
+        shelf = _Shelf(self._tenant, self._connection, tx, taken)
+        refused: dict[str, Refusal] = {}
+        for one in taken:
+            try:
+                shelf.put(one)
+            except SealError:
+                refused[one.record.id] = Refusal("log_sealed", "/", "its log cannot be opened: see the log's key")
+            except Exception as error:  # noqa: BLE001 - as above
+                refused[one.record.id] = _internal(error)
+        shelf.store(self._run_id, now)
+        return refused
+
+
+def _internal(error: Exception) -> Refusal:
+    """Name a mistake of the hub's own by its class; its text could hold anything."""
+    return Refusal("internal_error", "/", type(error).__name__)
+
+
+class _Shelf:
+    """The logs that a page's records belong to: opened together, and stored together."""
+
+    def __init__(self, tenant: Tenant, connection: Connection, tx: Transaction, taken: list[_Taken]) -> None:
+        self._tenant = tenant
+        self._connection = connection
+        self._tx = tx
+        self._systems: dict[str, dict[str, set[str | None]]] = {}
+        subjects = {self._subject(one.read) for one in taken if one.log_id is None} - {None}
+        for row in tenant.logs.of_subjects(tx, [subject for subject in subjects if subject]):
+            if row.status in OPEN_STATUS:
+                self._systems.setdefault(row.subject_hash, {}).setdefault(row.log_id, set()).add(row.connection)
+        joined = {log_id for logs in self._systems.values() for log_id, of in logs.items() if self._joins(of)}
+        try:
+            self._logs = tenant.logs.load_all(tx, {one.log_id for one in taken if one.log_id} | joined)
+        except SealError:  # then each is opened alone, so that the others go on
+            self._logs = {}
+        self._changed: dict[str, Merged] = {}
+        self._new_keys: dict[str, ElementKeys] = {}
+        self._proposals: list[tuple[str, NewProposal]] = []
+
+    def put(self, one: _Taken) -> None:
+        """Find a record's log or make it, and merge what all systems now say there."""
+        stored = self._of(one.log_id) if one.log_id else self._find_or_make(one)
+        before = stored.keys.get(self._connection.id, {})
+        stored = with_record(self._tenant, self._connection, stored, one.record, one.read, one.change_hash)
+        merged = merged_of(self._tenant, stored)
+        new = {key: to for key, to in stored.keys.get(self._connection.id, {}).items() if key not in before}
+        self._logs[stored.log_id] = stored
+        self._changed[stored.log_id] = merged
+        self._new_keys[stored.log_id] = {**self._new_keys.get(stored.log_id, {}), **new}
+        subject = self._subject(merged.log)
+        if subject and merged.log.status in OPEN_STATUS:
+            self._systems.setdefault(subject, {}).setdefault(stored.log_id, set()).add(self._connection.id)
+
+    def store(self, run_id: str | None, now: datetime) -> None:
+        """Write down everything that was put here."""
+        logs, inbox = self._tenant.logs, self._tenant.inbox
+        cause = {"connection": self._connection.id, **({"run": run_id} if run_id else {})}
+        changed = [(self._logs[log_id], self._changed[log_id]) for log_id in self._changed]
+        saved = remerge_all(self._tenant, self._tx, changed, now, cause)
+        sides = [(stored, side) for stored in saved if (side := stored.side(self._connection.id))]
+        logs.save_sides(self._tx, sides, run_id, now)
+        logs.add_keys(self._tx, self._connection.id, self._new_keys)
+        for log_id, proposal in self._proposals:
+            inbox.propose(self._tx, self._connection.id, log_id, proposal, now)
+
+    def _of(self, log_id: str) -> StoredLog:
+        return self._logs.get(log_id) or self._tenant.logs.load(self._tx, log_id)
+
+    def _find_or_make(self, one: _Taken) -> StoredLog:
+        """Find the open log of the same person, or make one. What is not certain is asked, never joined.
+
+        A record joins by itself where all national ids are verified and its system has none in the log yet.
+        """
+        candidates = self._systems.get(self._subject(one.read) or "", {})
+        if len(candidates) == 1 and one.read.status in OPEN_STATUS:
+            log_id, connections = next(iter(candidates.items()))
+            if self._joins(connections):
+                found = self._of(log_id)
+                if same_kind(found.log.subject.kind, one.read.subject.kind):
+                    return found
+        made = self._tenant.logs.new(self._tenant.new_id())
         if candidates:
-            proposal = NewProposal(ProposalKind.MATCH, foreign_id=record.id)
-            self._tenant.inbox.propose(tx, self._connection.id, made.log_id, proposal, now)
+            self._proposals.append((made.log_id, NewProposal(ProposalKind.MATCH, foreign_id=one.record.id)))
         return made
 
-    def _candidates(self, tx: Transaction, read: RelayLog) -> list[tuple[str, bool]]:
-        """Return the open logs of the same person, and whether this record may join them by itself.
-
-        It may where all national ids are verified and this system has no record in the log yet.
-        """
-        subject = self._tenant.logs.subject_hash(read.subject.national_id)
-        if subject is None:
-            return []
-        systems: dict[str, set[str | None]] = {}
-        for row in self._tenant.logs.of_subject(tx, subject):
-            if row.status in OPEN_STATUS:
-                systems.setdefault(row.log_id, set()).add(row.connection)
-        return [(log_id, self._joins(connections)) for log_id, connections in systems.items()]
+    def _subject(self, log: RelayLog) -> str | None:
+        return self._tenant.logs.subject_hash(log.subject.national_id)
 
     def _joins(self, connections: set[str | None]) -> bool:
         known = (self._tenant.connections.get(name or "") for name in connections)
@@ -180,6 +292,14 @@ def same_kind(one: SubjectKind, other: SubjectKind) -> bool:
     return one is other or {one, other} <= growing
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a system answers to: the log with its elements as they were sent, and how its template shows them."""
+
+    log: RelayLog
+    shown: RelayLog
+
+
 def take_in(
     tenant: Tenant,
     connection: Connection,
@@ -188,16 +308,31 @@ def take_in(
     record: SourceRecord,
     read: RelayLog,
     change_hash: str,
-    others: RelayLog | None = None,
+    sent: Sent | None = None,
 ) -> StoredLog:
-    """Return the log with what a system now holds of it, in the hub's ids. New keys are stored.
+    """Return the log as `with_record` does; new keys are stored."""
+    before = stored.keys.get(connection.id, {})
+    stored = with_record(tenant, connection, stored, record, read, change_hash, sent)
+    keys = stored.keys.get(connection.id, {})
+    new = {key: element for key, element in keys.items() if key not in before}
+    tenant.logs.add_element_keys(tx, connection.id, stored.log_id, new)
+    return stored
 
-    `others` is the log in which elements without a key are looked for; as it stands, where none is given.
-    """
-    known = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-    identified = in_hub_ids(read, known, others or stored.log, stored.log_id, tenant.new_id)
-    tenant.logs.add_element_keys(tx, connection.id, stored.log_id, identified.new_keys)
+
+def with_record(
+    tenant: Tenant,
+    connection: Connection,
+    stored: StoredLog,
+    record: SourceRecord,
+    read: RelayLog,
+    change_hash: str,
+    sent: Sent | None = None,
+) -> StoredLog:
+    """Return the log with what a system now holds of it, in the hub's ids; `sent` is what it answers to."""
+    known = stored.keys.get(connection.id, {})
     before = stored.side(connection.id)
+    shown = sent.shown if sent else before.seen if before else None
+    identified = in_hub_ids(read, known, sent.log if sent else stored.log, stored.log_id, tenant.new_id, shown)
     side = Side(
         connection=connection.id,
         foreign_id=record.id,
@@ -211,7 +346,7 @@ def take_in(
         base=before.base if before else None,
         sent=before.sent if before else None,
     )
-    return stored.with_side(side)
+    return stored.with_side(side).with_keys(connection.id, identified.new_keys)
 
 
 def sides_as_systems(tenant: Tenant, stored: StoredLog) -> list[System]:
@@ -224,8 +359,8 @@ def sides_as_systems(tenant: Tenant, stored: StoredLog) -> list[System]:
 
 
 def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
-    """Merge what all systems say of a log; its own id, source and time are set."""
-    merged = merge(stored.agreed, sides_as_systems(tenant, stored))
+    """Merge what all systems say of a log, as people have decided; its own id, source and time are set."""
+    merged = merge(stored.agreed, sides_as_systems(tenant, stored), stored.decided.settlements)
     changes = [side.seen.changed_at for side in stored.sides if side.seen.changed_at]
     first = min(stored.sides, key=lambda side: side.connection)
     own = {
@@ -234,19 +369,79 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
         "source": Source(system="stafetthub", id=stored.log_id),
         "template": Template(id=first.seen.template.id or first.mapping, version=first.seen.template.version),
     }
-    return replace(merged, log=merged.log.model_copy(update=own))
+    merged = _without_removed(replace(merged, log=merged.log.model_copy(update=own)), stored)
+    let_go = stored.decided.released
+    now = situation(tenant, merged.log) if let_go else ""
+    return replace(merged, released=frozenset(one.rule for one in let_go if one.situation == now))
+
+
+def situation(tenant: Tenant, log: RelayLog) -> str:
+    """Return the keyed hash of all that a log says, in whatever order: what a person looked at who lets it go."""
+    said = sorted((*place, _VALUE.dump_json(value).decode()) for place, value in flatten(log).items() if place.field)
+    return tenant.logs.keys.keyed_hash(Purpose.CONTENT, json.dumps(said).encode())
+
+
+def _without_removed(merged: Merged, stored: StoredLog) -> Merged:
+    """Leave out the elements that a person had removed, until a system says something new of them."""
+    seen = {side.connection: side.seen for side in stored.sides}
+    removed = frozenset((one.collection, one.element) for one in stored.decided.removed if one.still(seen))
+    if not removed:
+        return merged
+    lists = {
+        name: tuple(_unreferring(each, removed) for each in getattr(merged.log, name) if (name, each.id) not in removed)
+        for name in COLLECTIONS
+    }
+    return replace(
+        merged,
+        log=merged.log.model_copy(update=lists),
+        conflicts=tuple(one for one in merged.conflicts if one.place[:2] not in removed),
+        deletions=tuple(one for one in merged.deletions if (one.collection, one.element) not in removed),
+        removed=removed,
+    )
+
+
+def _unreferring(element: Element, removed: Collection[tuple[str, str]]) -> Element:
+    """Let an element no longer name one that is removed."""
+    named = references(type(element)).items()
+    gone = {field: "" for field, collection in named if (collection, getattr(element, field)) in removed}
+    return element.model_copy(update=gone) if gone else element
 
 
 def remerge(tenant: Tenant, tx: Transaction, stored: StoredLog, now: datetime) -> StoredLog:
-    """Merge a log again, store it, and keep its conflicts, proposals and special holds as they now stand."""
-    merged = merged_of(tenant, stored)
-    agreed = remembered(stored.agreed, merged.log)
-    stored = tenant.logs.save(tx, replace(stored, log=merged.log, agreed=agreed), now)
-    tenant.inbox.set_conflicts(tx, stored.log_id, stored.sealer, conflicts_of(merged), now)
-    for gone in merged.deletions:
-        proposal = NewProposal(ProposalKind.DELETION, collection=gone.collection, element_id=gone.element)
-        tenant.inbox.propose(tx, gone.connection, stored.log_id, proposal, now)
-    return stored
+    """Merge a log again, store it, and keep its conflicts and proposals as they now stand."""
+    return remerge_all(tenant, tx, [(stored, merged_of(tenant, stored))], now)[0]
+
+
+def remerge_all(
+    tenant: Tenant,
+    tx: Transaction,
+    merged: Sequence[tuple[StoredLog, Merged]],
+    now: datetime,
+    cause: Mapping[str, str] | None = None,
+) -> list[StoredLog]:
+    """Store logs as merged, and keep their conflicts and proposals as they now stand.
+
+    `cause` is what led to it, such as a run and its connection: ids and codes for the log of events.
+    """
+    changed = [replace(stored, log=found.log, agreed=remembered(stored.agreed, found.log)) for stored, found in merged]
+    saved = tenant.logs.save_all(tx, changed, now)
+    grown = [new for new, (old, _) in zip(saved, merged, strict=True) if new.version > old.version]
+    told: list[tuple[str, dict[str, str | int | bool]]] = [
+        (new.log_id, {"version": new.version, **(cause or {})}) for new in grown
+    ]
+    append_all(tx, tenant.organisation_number, Action.LOG_MERGED, "log", told, "hub", now)
+    disputed = tenant.inbox.disputed(tx, [stored.log_id for stored in saved if stored.version > 1])
+    ids = [stored.log_id for stored, _ in merged]
+    lacking = [{(gone.collection, gone.element) for gone in found.deletions} for _, found in merged]
+    removed = [found.removed for _, found in merged]
+    tenant.inbox.elements_back(tx, dict(zip(ids, lacking, strict=True)), dict(zip(ids, removed, strict=True)), now)
+    for stored, (_, found) in zip(saved, merged, strict=True):
+        if found.conflicts or stored.log_id in disputed:
+            tenant.inbox.set_conflicts(tx, stored.log_id, stored.sealer, conflicts_of(found), now)
+        for gone in found.deletions:
+            proposal = NewProposal(ProposalKind.DELETION, collection=gone.collection, element_id=gone.element)
+            tenant.inbox.propose(tx, gone.connection, stored.log_id, proposal, now)
+    return saved
 
 
 def conflicts_of(merged: Merged) -> list[NewConflict]:
@@ -257,7 +452,12 @@ def conflicts_of(merged: Merged) -> list[NewConflict]:
             if conflict.place.collection
             else conflict.place.field,
             element_id=conflict.place.element,
-            values={name: _VALUE.dump_python(value, mode="json") for name, value in conflict.values.items()},
+            values={name: as_json(value) for name, value in conflict.values.items()},
         )
         for conflict in merged.conflicts
     ]
+
+
+def as_json(value: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """Return a value of a place in JSON form; `merge.typed` leads back."""
+    return _VALUE.dump_python(value, mode="json")

@@ -10,6 +10,7 @@ from itertools import takewhile
 from threading import Event
 from uuid import NAMESPACE_URL, uuid5
 
+import structlog
 from sqlalchemy import Connection as Transaction
 
 from hub.connectors.archive.folder import Receipt
@@ -19,17 +20,22 @@ from hub.documents.package import Package, make_package
 from hub.relaylog.codes import AddressProtection, LogStatus
 from hub.relaylog.gates import Decider
 from hub.store.inbox import NewHold
-from hub.store.leases import DELIVERIES, claim, guard, release
+from hub.store.leases import DELIVERIES, Lease, LeaseLost, claim, guard, release
 from hub.store.logs import StoredLog
 from hub.store.sealing import Purpose
 from hub.store.tables import DeliveryKind, DeliveryState
-from hub.store.work import NewDelivery
+from hub.store.work import INTERNAL_ERROR, NewDelivery
 from hub.sync.context import Archive, Tenant
+from hub.sync.trouble import STORE_TROUBLE
+
+_log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=10)
 PAUSE = timedelta(minutes=15)
 
+PASSED_ON: tuple[type[Exception], ...] = (LeaseLost, *STORE_TROUBLE)
 WAITS = "the archivist has decided"
+BROKEN = NewHold("archive_internal_error", "archive_internal_error", Decider.OPERATOR, "the mistake is mended")
 HOLDS = {
     reason: NewHold(f"archive_{reason}", f"archive_{reason}", Decider.ARCHIVIST, WAITS, revealing)
     for reason, revealing in {"violence": True, "protected": True, "conflict": False, "not_whole": False}.items()
@@ -52,42 +58,76 @@ class Archivist:
         with self._tenant.db.read() as tx:
             closed = self._tenant.logs.closed_ids(tx)
         left = takewhile(lambda _: stopping is None or not stopping.is_set(), closed)
-        return [delivery_id for log_id in left if (delivery_id := self._package(log_id)) is not None]
+        return [delivery_id for log_id in left if (delivery_id := self._package_or_hold(log_id)) is not None]
 
     def deliver(self, delivery_id: str) -> Receipt | None:
         """Hand a package to the archive, and keep the proof. None when it could not be handed over now."""
         now = self._tenant.now()
         with self._tenant.db.write() as tx:
             lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
-            if lease is None:
-                return None
-            row = self._tenant.work.delivery(tx, delivery_id)
-            stored = self._tenant.logs.load(tx, row.log_id)
-            payload = stored.sealer.open(f"deliveries.sealed_payload/{delivery_id}", row.sealed_payload)
-            self._tenant.work.mark_sending(tx, delivery_id, now)
-        package = Package.from_bytes(payload)
         try:
-            receipt = self._archive.target.deliver(package, delivery_id)
-        except ConnectorError as error:
-            with self._tenant.db.write() as tx:
-                guard(tx, lease)
-                later = isinstance(error, Unavailable)
-                state = DeliveryState.READY if later else DeliveryState.FAILED
-                due_at = self._tenant.now() + PAUSE
-                self._tenant.work.end_delivery(
-                    tx, delivery_id, state, self._tenant.now(), due_at=due_at, error_class=error.code
-                )
-                release(tx, lease)
+            return self._hand_over(lease) if lease is not None else None
+        except LeaseLost:
             return None
+
+    def _hand_over(self, lease: Lease) -> Receipt | None:
+        """Make one attempt. The archive knows a delivery by its id, so that what went wrong may go again."""
+        try:
+            package = self._open(lease)
+            receipt = self._archive.target.deliver(package, lease.row_id)
+            self._received(lease, package, receipt)
+        except Unavailable as error:
+            self._end(lease, DeliveryState.READY, error.code)
+        except ConnectorError as error:
+            self._end(lease, DeliveryState.FAILED, error.code)
+        except PASSED_ON:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of ours stops this package alone
+            _log.error("sync:delivery:internal_error", delivery=lease.row_id, exc_info=error)
+            self._end(lease, DeliveryState.HELD, INTERNAL_ERROR)
+        else:
+            return receipt
+        return None
+
+    def _open(self, lease: Lease) -> Package:
         with self._tenant.db.write() as tx:
             guard(tx, lease)
-            now, proof = self._tenant.now(), receipt.manifest_sha256
+            row = self._tenant.work.delivery(tx, lease.row_id)
+            stored = self._tenant.logs.load(tx, row.log_id)
+            payload = stored.sealer.open(f"deliveries.sealed_payload/{lease.row_id}", row.sealed_payload)
+            self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
+        return Package.from_bytes(payload)
+
+    def _received(self, lease: Lease, package: Package, receipt: Receipt) -> None:
+        with self._tenant.db.write() as tx:
+            guard(tx, lease)
+            now, proof, delivery_id = self._tenant.now(), receipt.manifest_sha256, lease.row_id
             self._tenant.work.end_delivery(tx, delivery_id, DeliveryState.DONE, now, receipt_ref=proof)
             log_id, revision = package.log_id, package.revision
             self._tenant.work.add_proof(tx, log_id, revision, self._archive.id, delivery_id, proof, now)
             self._tenant.work.drop_package_bytes(tx, log_id)
             release(tx, lease)
-        return receipt
+
+    def _end(self, lease: Lease, state: DeliveryState, code: str) -> None:
+        """Give a delivery back that has no proof: due again after a pause, or for a person."""
+        now = self._tenant.now()
+        with self._tenant.db.write() as tx:
+            guard(tx, lease)
+            work = self._tenant.work
+            work.end_delivery(tx, lease.row_id, state, now, due_at=now + PAUSE, error_class=code)
+            release(tx, lease)
+
+    def _package_or_hold(self, log_id: str) -> str | None:
+        """Package a log; where a mistake of ours breaks that off, the log is held and the others go on."""
+        try:
+            return self._package(log_id)
+        except STORE_TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - as it says
+            _log.error("sync:package:internal_error", log=log_id, exc_info=error)
+        with self._tenant.db.write() as tx:
+            self._tenant.inbox.add_hold(tx, log_id, self._archive.id, BROKEN, self._tenant.now())
+        return None
 
     def _package(self, log_id: str) -> str | None:
         tenant, now = self._tenant, self._tenant.now()

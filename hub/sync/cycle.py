@@ -9,17 +9,28 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Event
 
+import structlog
 from sqlalchemy import Connection as Transaction
 
 from hub.connectors.base import ConnectorError
-from hub.store.leases import RUNS, claim
+from hub.relaylog.gates import Decider
+from hub.store.inbox import NewHold
+from hub.store.leases import RUNS, LeaseLost, claim
 from hub.store.tables import DeliveryKind
 from hub.sync.archive import Archivist
 from hub.sync.context import Connection, Tenant
 from hub.sync.deliver import Deliverer, Outcome
 from hub.sync.pull import RUN_LEASE, PullResult, pull
+from hub.sync.replay import is_replay, replay_run
 from hub.sync.route import Router
+from hub.sync.trouble import STORE_TROUBLE
 
+_log = structlog.get_logger(__name__)
+
+BROKEN = NewHold("internal_error", "internal_error", Decider.OPERATOR, "the mistake is mended")
+"""Stands on a log that a mistake of ours keeps from being routed; it is tried again in every cycle."""
+
+TAKEN = "Another run of this connection is at work; wait for it"
 ROUTED_DAY = "_routed"
 """Names the cursor that holds the day on which all logs were last routed."""
 
@@ -85,13 +96,18 @@ class Cycle:
         with tenant.db.write() as tx:
             lease = claim(tx, RUNS, run_id, self._owner, now, now + RUN_LEASE)
         if lease is None:
-            return PullResult(error="run_taken", remedy="Another run of this connection is at work; wait for it")
-        return pull(tenant, connection, lease)
+            return PullResult(error="run_taken", remedy=TAKEN)
+        try:
+            work = replay_run if is_replay(tenant, run_id) else pull
+            return work(tenant, connection, lease)
+        except LeaseLost:
+            return PullResult(error="run_taken", remedy=TAKEN)
 
     def route(self) -> int:
         """Route every log that changed since it was last routed, and on a new day all of them.
 
-        A consent may begin or end by the day alone. Returns how many deliveries were written down.
+        A consent may begin or end by the day alone. Returns how many deliveries were written down. A log that a
+        mistake of ours breaks off is held; the others go on.
         """
         with self._tenant.db.write() as tx:
             self._begin_day(tx)
@@ -100,9 +116,20 @@ class Cycle:
         for number, log_id in enumerate(changed, 1):
             if self._stopping.is_set():
                 break
-            made += router.route([log_id])
+            made += self._route(router, log_id)
             self._progress("route", number, len(changed))
         return made
+
+    def _route(self, router: Router, log_id: str) -> int:
+        try:
+            return router.route([log_id])
+        except STORE_TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - as `route` says
+            _log.error("sync:route:internal_error", log=log_id, exc_info=error)
+        with self._tenant.db.write() as tx:
+            self._tenant.inbox.add_hold(tx, log_id, None, BROKEN, self._tenant.now())
+        return 0
 
     def _begin_day(self, tx: Transaction) -> None:
         tenant, today = self._tenant, self._tenant.today().isoformat()

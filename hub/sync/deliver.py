@@ -1,7 +1,8 @@
 """Deliver: send what was written down, with proof, and never claim more than the receiver did.
 
 The plan is made again just before bytes leave; if it is another, the delivery is superseded and routed anew. What the
-receiver answers is read, and that is what is agreed. A lost answer is looked up before anything is sent again.
+receiver answers is read, and that is what is agreed. After a lost answer the receiver's own way decides: the same key
+again, a look first, or a person.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
@@ -20,25 +22,36 @@ from hub.connectors.base import (
     Accepted,
     BadAnswer,
     ConnectorError,
+    Misconfigured,
     OutcomeUnknown,
     Outgoing,
     SourceRecord,
     Stale,
     Unavailable,
+    Waiting,
 )
 from hub.mappings.language import MappingError
 from hub.relaylog.merge import Exchange, Merged, Place
-from hub.relaylog.model import COLLECTIONS, RelayLog
-from hub.store.leases import DELIVERIES, Lease, claim, guard, release
+from hub.relaylog.model import RelayLog
+from hub.store.connections import ConnectionState, stop_of
+from hub.store.leases import DELIVERIES, Lease, LeaseLost, claim, guard, release
 from hub.store.logs import Side, StoredLog
-from hub.store.tables import DeliveryState
+from hub.store.tables import DeliveryState, deliveries
+from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN
 from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
 from hub.sync.context import Connection, Tenant
+from hub.sync.gate import waiting
 from hub.sync.identity import in_hub_ids, in_own_keys
-from hub.sync.route import Plan, Router, acknowledged, in_keys, plan, view_hash
+from hub.sync.route import Plan, Router, acknowledged, in_keys, plan, sent_of, view_hash
+from hub.sync.trouble import STORE_TROUBLE
+
+_log = structlog.get_logger(__name__)
 
 LEASE = timedelta(minutes=5)
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
+
+
+BROKEN = OutcomeUnknown(INTERNAL_ERROR, "a mistake in the hub", "Report it with the delivery's id")
 
 
 class Outcome(StrEnum):
@@ -48,6 +61,7 @@ class Outcome(StrEnum):
     SUPERSEDED = "superseded"
     LATER = "later"
     UNKNOWN = "unknown"
+    HELD = "held"
     FAILED = "failed"
     TAKEN = "taken"
 
@@ -72,19 +86,32 @@ class Deliverer:
         self._owner = owner
 
     def deliver(self, delivery_id: str) -> Outcome:
-        """Make one attempt at a delivery, or leave it to whoever has it."""
+        """Make one attempt at a delivery, or leave it to whoever has it. A mistake of ours ends this delivery alone."""
         now = self._tenant.now()
         with self._tenant.db.write() as tx:
             lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
         if lease is None:
             return Outcome.TAKEN
+        try:
+            return self._attempt(lease)
+        except LeaseLost:
+            return Outcome.TAKEN
+        except STORE_TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others go on
+            _log.error("sync:delivery:internal_error", delivery=delivery_id, exc_info=error)
+            return self._broken(lease)
+
+    def _attempt(self, lease: Lease) -> Outcome:
         attempt = self._prepare(lease)
         if isinstance(attempt, Outcome):
             return attempt
         connection = self._tenant.connections[attempt.row.connection]
-        if attempt.row.state is DeliveryState.UNKNOWN:
+        if attempt.row.state is not DeliveryState.UNKNOWN or connection.connector.repeat == "key":
+            return self._send(lease, connection, attempt)
+        if connection.connector.repeat == "look_up":
             return self._look_up(lease, connection, attempt)
-        return self._send(lease, connection, attempt)
+        return self._hold(lease, OUTCOME_UNKNOWN)
 
     def _prepare(self, lease: Lease) -> _Attempt | Outcome:
         """Plan again what is sent. Another plan than the one written down, or a stop, ends this delivery."""
@@ -92,38 +119,82 @@ class Deliverer:
         with tenant.db.write() as tx:
             guard(tx, lease)
             row = tenant.work.delivery(tx, lease.row_id)
+            if row.connection not in tenant.connections:
+                self._end(tx, lease, DeliveryState.FAILED, error_class="not_configured")
+                return Outcome.FAILED
+            if stop := stop_of(ConnectionState(tenant.organisation_number, row.connection).read(tx), now):
+                return self._wait(tx, lease, row.state, waiting(stop))
             stored = tenant.logs.load(tx, row.log_id)
             connection = tenant.connections[row.connection]
             side = stored.side(connection.id)
             if side is None:
                 self._end(tx, lease, DeliveryState.SUPERSEDED)
                 return Outcome.SUPERSEDED
-            merged = merged_of(tenant, stored)
-            keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-            day = tenant.today()
-            planned = plan(connection, side, merged, keys, day, tenant.rules(day))
-            held = {other.connection: other.seen for other in stored.sides}
-            as_written = view_hash(tenant, side, planned) == row.view_hash
+            attempt, as_written = self._planned(tx, row, stored, connection, side)
             if row.state is DeliveryState.UNKNOWN:
-                attempt = _Attempt(row, stored, side, merged, planned, held)
-                return attempt if as_written else _as_sent(attempt)
-            if not planned.stops and as_written:
+                return self._again(tx, lease, connection, attempt if as_written else self._as_sent(tx, attempt))
+            if not attempt.planned.stops and as_written:
                 tenant.work.mark_sending(tx, lease.row_id, now)
-                return _Attempt(row, stored, side, merged, planned, held)
+                return attempt
             self._end(tx, lease, DeliveryState.SUPERSEDED)
         Router(tenant).route([row.log_id])
         return Outcome.SUPERSEDED
 
+    def _planned(
+        self, tx: Transaction, row: Row[Any], stored: StoredLog, connection: Connection, side: Side
+    ) -> tuple[_Attempt, bool]:
+        """Return the attempt as it would be made now, and whether that is what was written down."""
+        tenant, day = self._tenant, self._tenant.today()
+        merged = merged_of(tenant, stored)
+        keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
+        planned = plan(connection, side, merged, keys, day, tenant.rules(day))
+        held = {other.connection: other.seen for other in stored.sides}
+        return _Attempt(row, stored, side, merged, planned, held), view_hash(tenant, side, planned) == row.view_hash
+
+    def _again(self, tx: Transaction, lease: Lease, connection: Connection, attempt: _Attempt) -> _Attempt | Outcome:
+        """What is sent again passes the gates again; what may no longer be sent is for a person."""
+        if connection.connector.repeat != "key":
+            return attempt
+        if attempt.planned.stops:
+            self._end(tx, lease, DeliveryState.HELD, error_class=OUTCOME_UNKNOWN)
+            return Outcome.HELD
+        self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
+        return attempt
+
+    def _as_sent(self, tx: Transaction, attempt: _Attempt) -> _Attempt:
+        """Return an attempt with what was sent, where the log has moved on since: that is what is looked for.
+
+        What the other systems held then is not kept; they are agreed with where they hold what was sent.
+        """
+        row, side = attempt.row, attempt.side
+        sealed = attempt.stored.sealer.open(f"deliveries.sealed_payload/{row.delivery_id}", row.sealed_payload)
+        sent = json.loads(sealed)
+        view = RelayLog.model_validate(sent["view"])
+        cleared = frozenset(Place(*place) for place in sent["cleared"])
+        keys = self._tenant.logs.element_keys(tx, row.connection, attempt.stored.log_id)
+        mapping = self._tenant.connections[row.connection].mapping
+        own = in_own_keys(view, keys)
+        after = mapping.write(side.record, own, clear=in_keys(cleared, keys))
+        planned = replace(attempt.planned, view=view, cleared=cleared, after=after)
+        return replace(attempt, planned=planned, held=dict.fromkeys(attempt.held, view))
+
     def _send(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
-        before = _as_delivered(attempt.side)
+        before, row = _as_delivered(attempt.side), attempt.row
+        unsent = row.state  # what it falls back to where nothing of this attempt has left
         try:
-            accepted = connection.connector.update(Outgoing(before, attempt.planned.after, attempt.row.idempotency_key))
+            accepted = connection.connector.update(Outgoing(before, attempt.planned.after, row.idempotency_key))
         except (OutcomeUnknown, BadAnswer) as error:  # from no answer nothing may be concluded, refusal least of all
-            return self._later(lease, attempt.row, DeliveryState.UNKNOWN, Outcome.UNKNOWN, error)
+            if connection.connector.repeat == "never":
+                return self._hold(lease, OUTCOME_UNKNOWN)
+            return self._later(lease, row, DeliveryState.UNKNOWN, error)
         except Unavailable as error:
-            return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, error)
+            return self._later(lease, row, unsent, error)
         except Stale as error:
             return self._read_again(lease, connection, attempt, error)
+        except Misconfigured as error:
+            if unsent is DeliveryState.UNKNOWN:
+                return self._later(lease, row, unsent, error)
+            return self._hold(lease, error.code)
         except ConnectorError as error:
             return self._failed(lease, error.code)
         return self._received(lease, connection, attempt, accepted)
@@ -141,7 +212,8 @@ class Deliverer:
             stored = tenant.logs.load(tx, attempt.stored.log_id)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
             view = attempt.planned.view
-            stored = take_in(tenant, connection, tx, stored, record, read, change_hash, _over(stored.log, view))
+            sent = sent_of(connection, stored, attempt.side, attempt.planned)
+            stored = take_in(tenant, connection, tx, stored, record, read, change_hash, sent)
             side = stored.side(connection.id)
             if side is not None:
                 exchange = Exchange(connection.id, view, side.seen, attempt.planned.cleared, attempt.held)
@@ -160,9 +232,9 @@ class Deliverer:
         try:
             found = connection.connector.fetch(attempt.side.foreign_id)
         except ConnectorError as error:
-            return self._later(lease, attempt.row, DeliveryState.UNKNOWN, Outcome.UNKNOWN, error)
+            return self._later(lease, attempt.row, DeliveryState.UNKNOWN, error)
         if found.version == attempt.side.foreign_version:
-            return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, None)
+            return self._later(lease, attempt.row, DeliveryState.READY, None)
         if self._is_in(connection, attempt, found):
             return self._received(lease, connection, attempt, Accepted(found, reference=f"looked-up@{found.version}"))
         return self._take_newer(lease, connection, attempt, found)
@@ -176,18 +248,19 @@ class Deliverer:
             return False
         with tenant.db.read() as tx:
             keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-        log = _over(stored.log, attempt.planned.view)
-        keys |= in_hub_ids(read, keys, log, stored.log_id, tenant.new_id).new_keys
-        own, clear = in_own_keys(attempt.planned.view, keys), in_keys(attempt.planned.cleared, keys)
+        sent = sent_of(connection, stored, attempt.side, attempt.planned)
+        keys |= in_hub_ids(read, keys, sent.log, stored.log_id, tenant.new_id, sent.shown).new_keys
+        own = in_own_keys(attempt.planned.view, keys)
+        clear = in_keys(attempt.planned.cleared, keys)
         return connection.mapping.write(found.tree, own, clear=clear) == found.tree
 
     def _read_again(self, lease: Lease, connection: Connection, attempt: _Attempt, stale: Stale) -> Outcome:
         try:
             found = connection.connector.fetch(attempt.side.foreign_id)
         except ConnectorError as error:
-            return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, error)
+            return self._later(lease, attempt.row, DeliveryState.READY, error)
         if found.version == attempt.side.foreign_version:  # nothing newer is there: somebody may have it open
-            return self._later(lease, attempt.row, DeliveryState.READY, Outcome.LATER, stale)
+            return self._later(lease, attempt.row, DeliveryState.READY, stale)
         return self._take_newer(lease, connection, attempt, found)
 
     def _take_newer(self, lease: Lease, connection: Connection, attempt: _Attempt, found: SourceRecord) -> Outcome:
@@ -205,21 +278,44 @@ class Deliverer:
         Router(tenant).route([attempt.row.log_id])
         return Outcome.SUPERSEDED
 
-    def _later(
-        self, lease: Lease, row: Row[Any], state: DeliveryState, outcome: Outcome, error: ConnectorError | None
-    ) -> Outcome:
+    def _later(self, lease: Lease, row: Row[Any], state: DeliveryState, error: ConnectorError | None) -> Outcome:
         """Put an attempt off; after the last pause the delivery is held for a person."""
-        now = self._tenant.now()
+        now, number = self._tenant.now(), row.attempts
         asked = error.retry_after if isinstance(error, Unavailable) else None
-        out_of_pauses = row.attempts > len(PAUSES)
-        pause = (asked or PAUSES[min(row.attempts, len(PAUSES)) - 1]) if error else timedelta()
+        pause = (asked or PAUSES[min(number, len(PAUSES)) - 1]) if error else timedelta()
         with self._tenant.db.write() as tx:
             guard(tx, lease)
+            if isinstance(error, Waiting):
+                return self._wait(tx, lease, state, error)
+            if number > len(PAUSES) and state is DeliveryState.READY:
+                state = DeliveryState.HELD
             code = error.code if error else None
-            held = DeliveryState.HELD if out_of_pauses and state is DeliveryState.READY else state
-            self._tenant.work.end_delivery(tx, lease.row_id, held, now, due_at=now + pause, error_class=code)
+            self._tenant.work.end_delivery(tx, lease.row_id, state, now, due_at=now + pause, error_class=code)
             release(tx, lease)
-        return outcome
+        return {DeliveryState.HELD: Outcome.HELD, DeliveryState.UNKNOWN: Outcome.UNKNOWN}.get(state, Outcome.LATER)
+
+    def _wait(self, tx: Transaction, lease: Lease, state: DeliveryState, error: Waiting) -> Outcome:
+        """Give a delivery back untried: that counts as no attempt."""
+        until, code, attempts = error.until, error.code, deliveries.c.attempts - 1
+        release(tx, lease, state=state, due_at=until, error_class=code, attempts=attempts)
+        return Outcome.LATER
+
+    def _broken(self, lease: Lease) -> Outcome:
+        """End an attempt that a mistake of ours broke off; where bytes may have left, its outcome is unknown."""
+        try:
+            with self._tenant.db.read() as tx:
+                row = self._tenant.work.delivery(tx, lease.row_id)
+            if row.state is DeliveryState.READY:
+                return self._hold(lease, INTERNAL_ERROR)
+            return self._later(lease, row, DeliveryState.UNKNOWN, BROKEN)
+        except LeaseLost:
+            return Outcome.TAKEN
+
+    def _hold(self, lease: Lease, code: str) -> Outcome:
+        with self._tenant.db.write() as tx:
+            guard(tx, lease)
+            self._end(tx, lease, DeliveryState.HELD, error_class=code)
+        return Outcome.HELD
 
     def _failed(self, lease: Lease, code: str) -> Outcome:
         with self._tenant.db.write() as tx:
@@ -230,29 +326,6 @@ class Deliverer:
     def _end(self, tx: Transaction, lease: Lease, state: DeliveryState, error_class: str | None = None) -> None:
         self._tenant.work.end_delivery(tx, lease.row_id, state, self._tenant.now(), error_class=error_class)
         release(tx, lease)
-
-
-def _as_sent(attempt: _Attempt) -> _Attempt:
-    """Return an attempt with what was sent, where the log has moved on since: that is what is looked for.
-
-    What the other systems held then is not kept; they are agreed with where they hold what was sent.
-    """
-    name = f"deliveries.sealed_payload/{attempt.row.delivery_id}"
-    sent = json.loads(attempt.stored.sealer.open(name, attempt.row.sealed_payload))
-    view = RelayLog.model_validate(sent["view"])
-    cleared = frozenset(Place(*place) for place in sent["cleared"])
-    planned = replace(attempt.planned, view=view, cleared=cleared)
-    return replace(attempt, planned=planned, held=dict.fromkeys(attempt.held, view))
-
-
-def _over(log: RelayLog, view: RelayLog) -> RelayLog:
-    """Return a log with its elements as they were sent: by those the receiver's new ones are recognised."""
-    lists = {}
-    for name in COLLECTIONS:
-        sent = getattr(view, name)
-        ids = {element.id for element in sent}
-        lists[name] = (*sent, *(element for element in getattr(log, name) if element.id not in ids))
-    return log.model_copy(update=lists)
 
 
 def _as_delivered(side: Side) -> SourceRecord:

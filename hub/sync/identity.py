@@ -7,7 +7,7 @@ equals it in everything it says, else only one that is left alone. Anything else
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -52,60 +52,116 @@ class Identified:
 
 
 def in_hub_ids(
-    read: RelayLog, known: Mapping[Key, str], others: RelayLog, log_id: str, new_id: Callable[[], str]
+    read: RelayLog,
+    known: Mapping[Key, str],
+    others: RelayLog,
+    log_id: str,
+    new_id: Callable[[], str],
+    shown: RelayLog | None = None,
 ) -> Identified:
     """Return what a mapping read, in the hub's ids.
 
-    `known` leads from a system's keys to the hub's ids; `others` is the log as the hub has it, in which elements
-    without a key here are looked for by content.
+    `known` leads from a system's keys to the hub's ids. An element without a key here is the one that the system showed
+    in the same words: in `shown`, which is what it held before or what it was sent, as its template reads. Else it is
+    looked for by content in `others`, the log as the hub has it. A key may also be the hub's own id, sent with a new
+    element.
     """
     ids: dict[Key, str] = {}
     new_keys: dict[Key, str] = {}
     lists: dict[str, tuple[Element, ...]] = {}
     for collection in REFERENCE_ORDER:
-        elements = [_in_ids(element, ids) for element in getattr(read, collection)]
-        keys = [(collection, element.id) for element in elements]
-        by_key = [known.get(key) if element.id else None for key, element in zip(keys, elements, strict=True)]
+        if not (elements := getattr(read, collection)):
+            continue
+        ours = {element.id for element in getattr(others, collection)}
+        own_ids = (element.id if element.id in ours else None for element in elements)
+        by_key = [
+            known.get((collection, element.id), own) if element.id else None
+            for element, own in zip(elements, own_ids, strict=True)
+        ]
         found = [element_id if element_id not in by_key[:at] else None for at, element_id in enumerate(by_key)]
-        joiner = _Joiner(collection, others, (known[key] for key in known if key[0] == collection))
-        joiner.join(elements, found)
-        named = [element_id or new_id() for element_id in found]
-        lists[collection] = tuple(
-            element.model_copy(update={"id": element_id}) for element, element_id in zip(elements, named, strict=True)
-        )
-        for key, element_id in zip(keys, named, strict=True):
-            if key[1] and key not in ids:
-                ids[key] = element_id
-        new_keys |= {key: ids[key] for key in keys if key[1] and key not in known}
+        referring = [_in_ids(element, ids) for element in elements]
+        if None in found:
+            taken = {to for key, to in known.items() if key[0] == collection}.union(each for each in found if each)
+            if shown is not None:
+                _find_shown(getattr(shown, collection), taken, elements, found)
+            joiner = _Joiner(collection, others, taken.union(each for each in found if each))
+            joiner.join(
+                [element.model_copy(update=new) for element, new in zip(elements, referring, strict=True)], found
+            )
+        named = []
+        for element, element_id, new in zip(elements, found, referring, strict=True):
+            key, own_id = (collection, element.id), element_id or new_id()
+            named.append(element.model_copy(update={**new, "id": own_id}))
+            if element.id and key not in ids:
+                ids[key] = own_id
+                if key not in known:
+                    new_keys[key] = own_id
+        lists[collection] = tuple(named)
     return Identified(read.model_copy(update={**lists, "id": log_id}), new_keys)
 
 
+def _find_shown(
+    shown: Iterable[Element], taken: Collection[str], elements: Sequence[Element], found: list[str | None]
+) -> None:
+    """Fill in the ids of elements that a system showed in the same words; what they refer to is left aside."""
+    waiting: dict[tuple[object, ...], list[str]] = {}
+    for element in shown:
+        if element.id not in taken:
+            waiting.setdefault(_words(element), []).append(element.id)
+    for at, element in enumerate(elements):
+        if found[at] is None and (same := waiting.get(_words(element))):
+            found[at] = same.pop(0)
+
+
+def _words(element: Element) -> tuple[object, ...]:
+    apart = WHOSE | _references(type(element)).keys()
+    return tuple(value for name, value in element.__dict__.items() if name not in apart)
+
+
 def in_own_keys(log: RelayLog, known: Mapping[Key, str]) -> RelayLog:
-    """Return a log of the hub in a system's own keys; elements that it has no key for have none."""
-    keys = {(collection, element_id): foreign for (collection, foreign), element_id in known.items()}
+    """Return a log of the hub in a system's own keys; elements that it has no key for keep the hub's id.
+
+    Whether a new row gets that id as its key is for the mapping to say.
+    """
+    keys = {(collection, element.id): element.id for collection, element in log.elements()}
+    keys |= {(collection, element_id): foreign for (collection, foreign), element_id in known.items()}
     lists = {
         collection: tuple(
-            _in_ids(element, keys).model_copy(update={"id": keys.get((collection, element.id), "")})
-            for element in getattr(log, collection)
+            element.model_copy(update={**_in_ids(element, keys), "id": keys[collection, element.id]})
+            for element in elements
         )
         for collection in COLLECTIONS
+        if (elements := getattr(log, collection))
     }
     return log.model_copy(update=lists)
+
+
+def with_hub_ids(shown: RelayLog, known: Mapping[Key, str]) -> RelayLog:
+    """Return a log in a system's keys with the hub's ids of its elements; what they refer to stays in keys."""
+    lists = {
+        collection: tuple(
+            element.model_copy(update={"id": known.get((collection, element.id), element.id)}) for element in elements
+        )
+        for collection in COLLECTIONS
+        if (elements := getattr(shown, collection))
+    }
+    return shown.model_copy(update=lists)
 
 
 class _Joiner:
     """The hub's elements of one list that a system has no key for, by their content."""
 
-    def __init__(self, collection: str, others: RelayLog, taken: Iterable[str]) -> None:
+    def __init__(self, collection: str, others: RelayLog, taken: Collection[str]) -> None:
         self._fields = CONTENT[collection]
         self._free: dict[tuple[object, ...], list[Element]] = {}
-        keyed = set(taken)
         for element in getattr(others, collection):
-            if element.id not in keyed:
+            if element.id not in taken:
                 self._free.setdefault(_content(element, self._fields), []).append(element)
 
     def join(self, elements: Sequence[Element], found: list[str | None]) -> None:
         """Fill in the ids of elements not found yet: first those that equal in full, then those that are left alone."""
+        if not self._free:
+            return
         for alone in (False, True):
             for at, element in enumerate(elements):
                 content = _content(element, self._fields)
@@ -134,14 +190,14 @@ def _folded(value: Any) -> object:  # noqa: ANN401 - a field of the model holds 
     return " ".join(normalize("NFC", value).split()).casefold() if type(value) is str else value
 
 
-def _in_ids(element: Element, ids: Mapping[Key, str]) -> Element:
-    """Return an element whose references are translated; one that leads nowhere is left out."""
-    changes = {
-        name: ids.get((collection, getattr(element, name)), "")
+def _in_ids(element: Element, ids: Mapping[Key, str]) -> dict[str, str]:
+    """Return an element's references translated; one that leads nowhere is left out."""
+    said = element.__dict__
+    return {
+        name: ids.get((collection, said[name]), "")
         for name, collection in _references(type(element)).items()
-        if getattr(element, name)
+        if said[name]
     }
-    return element.model_copy(update=changes) if changes else element
 
 
 @cache

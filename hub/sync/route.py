@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import Connection as Transaction
 
@@ -17,17 +18,18 @@ from hub.mappings.language import Clear
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
 from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
-from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, unflatten
-from hub.relaylog.model import Actor, RelayLog
+from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, silent, unflatten
+from hub.relaylog.model import COLLECTIONS, Actor, Element, RelayLog
 from hub.relaylog.view import view
+from hub.store.events import Action, append
 from hub.store.inbox import NewHold
 from hub.store.logs import Side, StoredLog, Tree
 from hub.store.sealing import Purpose
 from hub.store.tables import DeliveryKind, DeliveryState
-from hub.store.work import NewDelivery
-from hub.sync.admit import OPEN_STATUS, merged_of, sides_as_systems
+from hub.store.work import NewDelivery, gives_way
+from hub.sync.admit import OPEN_STATUS, Sent, merged_of, sides_as_systems, situation
 from hub.sync.context import Connection, Tenant
-from hub.sync.identity import Key, in_own_keys
+from hub.sync.identity import Key, in_own_keys, with_hub_ids
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,33 @@ class Plan:
 def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str], day: date, rules: Rules) -> Plan:
     """Plan what one system is sent of a merged log on a day. Pure."""
     readers = connection.readers_of(side.seen)
-    stopped = stops(merged.log, readers, day, rules)
+    found = stops(merged.log, readers, day, rules)
+    stopped = tuple(stop for stop in found if stop.reason not in merged.released & RELEASABLE)
     opened_view = view(merged.log, readers, day, rules, connection.services)
-    shown = _without_open_questions(opened_view, merged, side.seen)
-    cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen)
+    shown = _with_emptied(_without_open_questions(opened_view, merged, side.seen), merged, side.seen)
+    cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen) | _removed(merged, side.seen)
     own = in_own_keys(shown, keys)
     after = connection.mapping.write(side.record, own, clear=in_keys(cleared, keys))
     changes = after != side.record or (bool(stopped) and _news(merged.log, side.seen))
     return Plan(shown, cleared, after, stopped, changes)
+
+
+def sent_of(connection: Connection, stored: StoredLog, side: Side, planned: Plan) -> Sent:
+    """Return what a record's next version is read against: the log as sent, and how the system's template shows it."""
+    keys = dict(stored.keys.get(connection.id, {}))
+    own, clear = in_own_keys(planned.view, keys), in_keys(planned.cleared, keys)
+    _, shown = connection.mapping.shown(side.record, own, clear=clear)
+    return Sent(_over(stored.log, planned.view), with_hub_ids(shown, keys))
+
+
+def _over(log: RelayLog, view: RelayLog) -> RelayLog:
+    """Return a log with its elements as they were sent: by those the receiver's new ones are recognised."""
+    lists = {}
+    for name in COLLECTIONS:
+        sent = getattr(view, name)
+        ids = {element.id for element in sent}
+        lists[name] = (*sent, *(element for element in getattr(log, name) if element.id not in ids))
+    return log.model_copy(update=lists)
 
 
 def in_keys(cleared: Iterable[Place], keys: dict[Key, str]) -> Clear:
@@ -76,6 +97,29 @@ def _without_open_questions(shown: RelayLog, merged: Merged, seen: RelayLog) -> 
     }
     kept |= {place: value for place, value in flatten(seen).items() if place in frozen}
     return unflatten(kept).model_copy(update={"id": shown.id, "source": shown.source, "template": shown.template})
+
+
+def _with_emptied(shown: RelayLog, merged: Merged, seen: RelayLog) -> RelayLog:
+    """Put the elements that a person had removed, and that a system still holds, into a view: without content."""
+    lists = {
+        name: (*getattr(shown, name), *(_blank(name, each) for each in getattr(seen, name) if each.id in gone))
+        for name in {name for name, _ in merged.removed}
+        for gone in [{element for collection, element in merged.removed if collection == name}]
+    }
+    return shown.model_copy(update=lists) if lists else shown
+
+
+def _blank(collection: str, element: Element) -> Element:
+    return COLLECTIONS[collection](id=element.id, writer=element.writer, part=element.part)
+
+
+def _removed(merged: Merged, seen: RelayLog) -> frozenset[Place]:
+    """Return the places of removed elements that still say something in a system."""
+    return frozenset(
+        place
+        for place, value in (flatten(seen) if merged.removed else {}).items()
+        if place.field and place[:2] in merged.removed and not silent(place, value)
+    )
 
 
 def _cleared(shown: RelayLog, side: Side, merged: Merged) -> frozenset[Place]:
@@ -116,6 +160,15 @@ def _news(log: RelayLog, seen: RelayLog) -> bool:
     )
 
 
+class Given(StrEnum):
+    """What routing gave a connection. `waits`: the same is written down already, or one of unknown outcome blocks."""
+
+    SENT = "sent"
+    HELD = "held"
+    NOTHING_NEW = "nothing_new"
+    WAITS = "waits"
+
+
 class Router:
     """Decides for one tenant what to send."""
 
@@ -132,10 +185,13 @@ class Router:
 
     def _log(self, tx: Transaction, stored: StoredLog) -> int:
         now, day = self._tenant.now(), self._tenant.today()
+        if not stored.sides:
+            self._tenant.logs.routed(tx, stored)
+            return 0
         rules = self._tenant.rules(day)
-        special = [_hold(stop) for stop in special_stops(stored.log)]
-        self._tenant.inbox.set_holds(tx, stored.log_id, None, special, now)
-        made, merged = 0, merged_of(self._tenant, stored)
+        merged, fresh = merged_of(self._tenant, stored), not self._tenant.logs.is_routed(tx, stored)
+        self._hold_special(tx, stored, merged, now)
+        told: dict[str, Given] = {}
         for connection in self._tenant.connections.values():
             side = stored.side(connection.id)
             if side is None:
@@ -143,18 +199,32 @@ class Router:
             elif connection.deliver:
                 keys = self._tenant.logs.element_keys(tx, connection.id, stored.log_id)
                 planned = plan(connection, side, merged, keys, day, rules)
-                settled, sent = self._settle(tx, stored, connection, side, merged, planned, now)
+                settled, told[connection.id] = self._settle(tx, stored, connection, side, merged, planned, now)
                 if settled is not stored:
                     stored, merged = settled, merged_of(self._tenant, settled)
-                made += sent
         if not self._in_flight(tx, stored):
             self._tenant.logs.routed(tx, stored)
-        return made
+        if fresh or Given.SENT in told.values():
+            self._note(tx, stored, told, now)
+        return list(told.values()).count(Given.SENT)
+
+    def _hold_special(self, tx: Transaction, stored: StoredLog, merged: Merged, now: datetime) -> None:
+        """Hold the whole log where it concerns violence or somebody protected; a release is for what it says now."""
+        found = special_stops(merged.log)
+        now_said = situation(self._tenant, merged.log) if found else ""
+        wanted = [replace(_hold(stop), situation=now_said if stop.reason in RELEASABLE else "") for stop in found]
+        self._tenant.inbox.set_holds(tx, stored.log_id, None, wanted, now)
+
+    def _note(self, tx: Transaction, stored: StoredLog, told: dict[str, Given], now: datetime) -> None:
+        """Write down what was decided for each connection, so that it can be told afterwards."""
+        given = {f"to_{name.rpartition('/')[2]}": str(what) for name, what in told.items()}
+        number, version = self._tenant.organisation_number, stored.version
+        append(tx, number, Action.LOG_ROUTED, "log", stored.log_id, "hub", now, version=version, **given)
 
     def _in_flight(self, tx: Transaction, stored: StoredLog) -> bool:
         """Tell whether a delivery of unknown outcome keeps a newer one from being written down: route again then."""
         return any(
-            standing is not None and standing.state is not DeliveryState.READY
+            standing is not None and not gives_way(standing)
             for name in self._tenant.connections
             for standing in [self._tenant.work.open_delivery(tx, name, stored.log_id, DeliveryKind.UPDATE)]
         )
@@ -168,19 +238,25 @@ class Router:
         merged: Merged,
         planned: Plan,
         now: datetime,
-    ) -> tuple[StoredLog, bool]:
+    ) -> tuple[StoredLog, Given]:
         """Write down what follows from a plan: holds, a delivery, or that there is nothing to send."""
-        first = side.base is None and connection.first_contact == "hold" and planned.changes and not planned.stops
         wanted = [_hold(stop) for stop in planned.stops if not stop.of_log] if planned.changes else []
-        wanted += [FIRST_CONTACT] if first else []
+        if connection.first_contact == "hold" and planned.changes and not planned.stops:
+            wanted += [] if self._tenant.work.delivered(tx, connection.id, stored.log_id) else [FIRST_CONTACT]
+        if (
+            planned.changes
+            and self._tenant.work.sent_since(tx, connection.id, stored.log_id, now - HOUR) >= MOST_AN_HOUR
+        ):
+            wanted.append(RESTLESS)
         self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
         if planned.stops or self._tenant.held(tx, stored.log_id, connection.id):
             self._supersede(tx, stored, connection, view_hash="", now=now)
-            return stored, False
+            return stored, Given.HELD
         if not planned.changes:
             self._supersede(tx, stored, connection, view_hash="", now=now)
-            return self._exchanged(tx, stored, side, merged, planned, now), False
-        return stored, self._deliver(tx, stored, connection, side, planned, now)
+            return self._exchanged(tx, stored, side, merged, planned, now), Given.NOTHING_NEW
+        sent = self._deliver(tx, stored, connection, side, planned, now)
+        return stored, Given.SENT if sent else Given.WAITS
 
     def _exchanged(
         self, tx: Transaction, stored: StoredLog, side: Side, merged: Merged, planned: Plan, now: datetime
@@ -226,7 +302,7 @@ class Router:
         standing = self._tenant.work.open_delivery(tx, connection.id, stored.log_id, DeliveryKind.UPDATE)
         if standing is None:
             return True
-        if standing.state is not DeliveryState.READY or standing.view_hash == view_hash:
+        if not gives_way(standing) or standing.view_hash == view_hash:
             return False
         self._tenant.work.end_delivery(tx, standing.delivery_id, DeliveryState.SUPERSEDED, now)
         return True
@@ -235,9 +311,7 @@ class Router:
         self, tx: Transaction, stored: StoredLog, connection: Connection, rules: Rules, day: date, now: datetime
     ) -> None:
         """A consent names a reader whose system has no record of the child: to make one is for a person."""
-        wanted = []
-        if self._awaits_record(tx, stored, connection, rules, day):
-            wanted.append(NO_RECORD)
+        wanted = [NO_RECORD] if self._awaits_record(tx, stored, connection, rules, day) else []
         self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
 
     def _awaits_record(
@@ -252,6 +326,11 @@ class Router:
         return any(isinstance(answer, Opened) for answer in asked)
 
 
+HOUR = timedelta(hours=1)
+MOST_AN_HOUR = 12
+"""So many changes to one record an hour are no person's work: hub and system answer one another."""
+
+RESTLESS = NewHold("restless", "restless", Decider.OPERATOR, "an hour without sending has passed")
 FIRST_CONTACT = NewHold("first_contact", "first_contact", Decider.OPERATOR, "a person has looked at the first sending")
 NO_RECORD = NewHold(
     "no_record_at_receiver",
@@ -259,6 +338,10 @@ NO_RECORD = NewHold(
     Decider.HOLDER,
     "a person has made the log in the receiver's system",
 )
+
+
+RELEASABLE = frozenset({"address_protected", "free_text_unread"})
+"""Reasons in a log itself in spite of which a person may let it go as it stands. All others end with their reason."""
 
 
 def _hold(stop: Stop) -> NewHold:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event
+from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
-from hub.engine.occurrences import Plan
+from hub.engine.occurrences import Occurrence, Plan
 from hub.engine.port import Task
 from hub.store.database import Database
 from hub.store.events import Action, append
-from hub.store.leases import DELIVERIES, RUNS, LeaseLost, Work, due, free_dead
-from hub.store.tables import DeliveryKind, deliveries, runs
+from hub.store.leases import DELIVERIES, RUNS, Work, claim, due, free_dead, release
+from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.sync.archive import Archivist
 from hub.sync.context import Tenant
 from hub.sync.cycle import Cycle, CycleResult
-from hub.sync.deliver import Deliverer
+from hub.sync.deliver import LEASE, Deliverer
 
 BATCH = 1000
+LATE = timedelta(minutes=2)
+"""An occurrence that is booked so long after its start, a sweep and more, is caught up with."""
+
+ENDED = {
+    RunState.FAILED: Action.RUN_FAILED,
+    DeliveryState.FAILED: Action.DELIVERY_FAILED,
+    DeliveryState.HELD: Action.DELIVERY_HELD,
+}
 FREED = {RUNS.kind: Action.RUN_FREED, DELIVERIES.kind: Action.DELIVERY_FREED}
 
 
@@ -50,7 +59,7 @@ class SyncRows:
             for missed in plan.missed:
                 occurrence = missed.occurrence
                 tenant.work.miss_run(tx, connection, occurrence.id, occurrence.planned_at, missed.why, now)
-            made = [queue(tx, connection, each.id, "schedule", each.planned_at, now) for each in plan.run]
+            made = [queue(tx, connection, each.id, _why(each, now), each.planned_at, now) for each in plan.run]
         return [Task(RUNS.kind, run_id) for run_id in made if run_id]
 
     def sweep(self, now: datetime) -> Iterable[Task]:
@@ -64,18 +73,19 @@ class SyncRows:
 
     def work(self, task: Task, stopping: Event) -> None:
         """Do the work of one row; a row that somebody else has taken is left alone."""
-        try:
-            if task.kind == RUNS.kind:
-                self._run(task.row_id, stopping)
-            else:
-                self._delivery(task.row_id)
-        except LeaseLost:
-            return
+        if task.kind == RUNS.kind:
+            self._run(task.row_id, stopping)
+        else:
+            self._delivery(task.row_id)
 
     def _run(self, run_id: str, stopping: Event) -> None:
-        with self._db.read() as tx:
-            row = tx.execute(select(runs.c.tenant, runs.c.connection).where(runs.c.run_id == run_id)).one()
-        tenant = self._tenants[row.tenant]
+        row = self._row(RUNS, run_id)
+        tenant = self._tenants.get(row.tenant)
+        if tenant is None or row.connection not in tenant.connections:
+            self._not_configured(
+                RUNS, run_id, row.tenant, RunState.FAILED, outcome="not_configured", ended_at=row.due_at
+            )
+            return
         cycle = Cycle(tenant, self._owner, stopping=stopping)
         cycle.pull(tenant.connections[row.connection], run_id)
         for step in (cycle.route, lambda: cycle.deliver(CycleResult()), lambda: cycle.archive(CycleResult())):
@@ -83,17 +93,40 @@ class SyncRows:
                 step()
 
     def _delivery(self, delivery_id: str) -> None:
-        with self._db.read() as tx:
-            where = deliveries.c.delivery_id == delivery_id
-            row = tx.execute(select(deliveries.c.tenant, deliveries.c.kind).where(where)).one()
-        tenant = self._tenants[row.tenant]
-        if row.kind is DeliveryKind.UPDATE:
+        row = self._row(DELIVERIES, delivery_id)
+        tenant = self._tenants.get(row.tenant)
+        if row.kind is DeliveryKind.ARCHIVE and (tenant is None or tenant.archive is None):
+            self._not_configured(DELIVERIES, delivery_id, row.tenant, DeliveryState.HELD)
+        elif tenant is None:
+            self._not_configured(
+                DELIVERIES, delivery_id, row.tenant, DeliveryState.FAILED, sealed_payload=None, done_at=row.due_at
+            )
+        elif row.kind is DeliveryKind.UPDATE:
             Deliverer(tenant, self._owner).deliver(delivery_id)
         elif tenant.archive is not None:
             Archivist(tenant, tenant.archive, self._owner).deliver(delivery_id)
+
+    def _row(self, work: Work, row_id: str) -> Row[Any]:
+        with self._db.read() as tx:
+            return tx.execute(select(work.table).where(work.id == row_id)).one()
+
+    def _not_configured(
+        self, work: Work, row_id: str, tenant: str, state: RunState | DeliveryState, **values: object
+    ) -> None:
+        """End the work of what the configuration no longer has. A package is held: it is nowhere else."""
+        now = next(iter(self._tenants.values())).now()
+        with self._db.write() as tx:
+            lease = claim(tx, work, row_id, self._owner, now, now + LEASE)
+            if lease is not None:
+                release(tx, lease, state=state, error_class="not_configured", **values)
+                append(tx, tenant, ENDED[state], work.kind, row_id, "hub", now, reason="not_configured")
 
     def _of(self, connection: str) -> Tenant:
         return self._tenants[connection.partition("/")[0]]
 
     def _tenant_of(self, tx: Transaction, work: Work, row_id: str) -> str:
         return str(tx.scalar(select(work.table.c.tenant).where(work.id == row_id)))
+
+
+def _why(occurrence: Occurrence, now: datetime) -> str:
+    return "catch_up" if now - occurrence.starts_at > LATE else "schedule"

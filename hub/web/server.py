@@ -74,7 +74,7 @@ def status_app(reports: Reports, tenants: Mapping[str, tuple[str, Sequence[str]]
         language = choose(lang, request.headers.get("accept-language", ""))
         words, now = WORDS[language], clock.now()
         shown = [
-            municipality(name, reports.status(number, connections), reports.inbox(number), now)
+            municipality(name, reports.status(number, connections, now), reports.inbox(number), now)
             for number, (name, connections) in tenants.items()
         ]
         page = pages.get_template("status.html")

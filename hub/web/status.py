@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from hub.operate.report import ConnectionStatus, InboxItem, TenantStatus
+from hub.store.connections import StopCode
 from hub.store.tables import RunState
 from hub.web.words import WORDS
 
@@ -26,7 +27,15 @@ ERRORS: Mapping[str, str] = {
     "connect_timeout": "unreachable",
     "connection_refused": "unreachable",
     "connection_lost": "unreachable",
+    "connection_reset": "unreachable",
     "read_timeout": "unreachable",
+    "too_slow": "unreachable",
+    "name_not_found": "address",
+    "certificate_expired": "certificate",
+    "certificate_not_trusted": "certificate",
+    "tls_failed": "certificate",
+    "internal_error": "internal",
+    "store_unavailable": "internal",
     "token_refused": "login",
     "unauthorized": "login",
     "not_found": "address",
@@ -38,12 +47,17 @@ ERRORS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a connection stands: how grave, and the keys of its words; `code` is the error's own, `error` its words."""
+    """How a connection stands: how grave, and the keys of its words; `code` is the error's own, `error` its words.
+
+    `until` is when the hub goes on by itself, `by` the user id of who stopped it.
+    """
 
     kind: Literal["ok", "wait", "bad"]
     word: str
     error: str = ""
     code: str = ""
+    until: datetime | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,11 +101,19 @@ def municipality(name: str, status: TenantStatus, inbox: Sequence[InboxItem], no
 
 
 def verdict(status: ConnectionStatus, now: datetime) -> Verdict:
-    """Return how a connection stands, the gravest first."""
+    """Return how a connection stands: what stops it, then the gravest first."""
+    if status.stop is not None and status.stop.code is StopCode.PAUSED:
+        return Verdict("wait", "paused", by=status.stop.by)
+    if status.stop is not None:
+        kind: Literal["wait", "bad"] = "bad" if status.stop.code is StopCode.BREAKER_OPEN else "wait"
+        return Verdict(kind, str(status.stop.code), until=status.stop.until)
     if status.last_run in (RunState.FAILED, RunState.HELD):
         return Verdict("bad", "run_failed", error_word(status.last_error), status.last_error)
     if status.failed:
-        return Verdict("bad", "send_failed", "send")
+        return Verdict("bad", "send_failed", "send", max(status.stuck, key=lambda code: status.stuck[code], default=""))
+    if status.last_run == RunState.QUEUED and status.last_error:
+        error = error_word(status.last_error)
+        return Verdict("wait", "again", error, status.last_error, until=status.next_try_at)
     if not status.last_run:
         return Verdict("wait", "never")
     if status.last_ended_at is not None and now - status.last_ended_at > STALE:

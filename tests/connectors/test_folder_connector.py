@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from hub.connectors.base import Misconfigured, Outgoing, Page, Refused
-from hub.connectors.files import BOXES, Folder, Settings, Template
+from hub.connectors.files import BOXES, MAX_BYTES, Folder, Settings, Template
 from hub.connectors.http import Clock
-from hub.payloads.base import Tree
+from hub.payloads.base import Limits, Tree
 from hub.payloads.registry import payload
+from hub.payloads.zips import pack, unpack
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
@@ -137,6 +138,68 @@ def test_a_change_is_one_whole_file_and_the_same_again_is_the_same(make: Make) -
     assert site.connector.update(outgoing) == accepted
     with pytest.raises(Refused, match="Move it away"):
         site.connector.update(Outgoing(before, {"id": "1", "x": 3}, "key-1"))
+
+
+HEADER = "LoggID;Fornavn;Område;Intern kode\r\n"
+ROWS = ('1;Solskinn Testbarn;Språk;"x;1"\r\n', "2;Regn Testbarn;Lek;x2\r\n", "3;Vind Testbarn;Søvn;x3\r\n")
+MEASURES = 'TiltakID,LoggID,Tekst\nT1,1,Lek\nT2,2,"Les, skriv"\nT3,2,Tur\n'
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Site:
+    """A folder connection that takes CSV sets, with a set of three records in it: two files, in Windows-1252."""
+    files = {"logg": {"key": "LoggID"}, "tiltak": {"key": "TiltakID", "parent": "logg/LoggID"}}
+    clock = Clock(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _: None)
+    chosen = Settings(folder=tmp_path, suffix=".zip")
+    connector = Folder(chosen, Template(payload("csv", {"files": files}), _name), clock)
+    connector.check()
+    site = Site(tmp_path, connector)
+    texts = {"ut/logg.csv": HEADER + "".join(ROWS), "ut/tiltak.csv": MEASURES}
+    site.put("sett.zip", pack({name: text.encode("cp1252") for name, text in texts.items()}))
+    return site
+
+
+def test_a_record_of_a_set_goes_back_in_the_manner_of_its_set(exported: Site) -> None:
+    """Its rows alone, with the set's names, header, extra column, delimiter of each file, line ends and encoding."""
+    (page,) = exported.connector.pages()
+    assert [record.id for record in page.records] == ["1", "2", "3"]
+    before = page.records[1]
+    rows = [{"TiltakID": "T2", "LoggID": "2", "Tekst": "Møte"}, {"TiltakID": "T3", "LoggID": "2", "Tekst": "Tur"}]
+    after: Tree = {"logg": {**before.tree["logg"], "Område": "Søvn", "tiltak": rows}}
+    accepted = exported.connector.update(Outgoing(before, after, "key-1"))
+    written = unpack((exported.folder / "out" / "key-1.zip").read_bytes(), Limits())
+    assert {name: content.decode("cp1252") for name, content in written.items()} == {
+        "ut/logg.csv": HEADER + "2;Regn Testbarn;Søvn;x2\r\n",
+        "ut/tiltak.csv": "TiltakID,LoggID,Tekst\nT2,2,Møte\nT3,2,Tur\n",
+    }
+    assert (accepted.record.id, accepted.record.tree) == ("2", after)
+
+
+def test_a_record_of_a_set_holds_nobody_elses_rows(exported: Site) -> None:
+    """The file that is kept with a record is its own part of the set, and reads as the record."""
+    (page,) = exported.connector.pages()
+    kept = [record.original or b"" for record in page.records]
+    assert [unpack(own, Limits())["ut/logg.csv"].count(b"Testbarn") for own in kept] == [1, 1, 1]
+    unchanged = exported.connector.update(Outgoing(page.records[0], page.records[0].tree, "key-0"))
+    assert unchanged.record == page.records[0]
+    assert (exported.folder / "out" / "key-0.zip").read_bytes() == kept[0]
+
+
+def test_a_file_that_is_too_large_does_not_stop_the_others(make: Make) -> None:
+    """It ends in failed/ with its reason, unread, and the files around it are taken."""
+    site = make()
+    site.put("a.json", b'{"id": "1"}', quiet=timedelta(minutes=9))
+    site.put("b.json", b"{}")
+    os.truncate(site.folder / "in" / "b.json", MAX_BYTES + 1)
+    os.utime(site.folder / "in" / "b.json", ((NOW - timedelta(minutes=8)).timestamp(),) * 2)
+    site.put("c.json", b'{"id": "3"}', quiet=timedelta(minutes=7))
+    pages = list(site.connector.pages())
+    assert [[record.id for record in page.records] for page in pages] == [["1"], [], ["3"]]
+    assert [(each.code, each.data) for page in pages for each in page.unreadable] == [("size", b"")]
+    for page in pages:
+        site.connector.settle(page, {})
+    assert (site.names("done"), site.names("failed")) == (["a.json", "c.json"], ["b.json", "b.json.reason.txt"])
+    assert "Split it" in (site.folder / "failed" / "b.json.reason.txt").read_text()
 
 
 def test_a_missing_folder_is_told_with_the_remedy(make: Make) -> None:

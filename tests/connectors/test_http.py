@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -15,10 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
 import respx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +40,7 @@ from hub.connectors.base import (
     Refused,
     Stale,
     Unavailable,
+    Waiting,
 )
 from hub.connectors.http import LONGEST_PEACE, ClientCredentials, Http, Limits, Reply, retry_after
 from tests.connectors.conftest import Time
@@ -157,7 +168,7 @@ def test_without_being_asked_a_call_waits_a_little_longer_each_time(moment: Time
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("header", ["7", " 07 ", format_datetime(NOW + timedelta(seconds=7), usegmt=True)])
+@pytest.mark.parametrize("header", ["7", " 07 ", format_datetime(NOW + timedelta(seconds=6), usegmt=True)])
 @respx.mock
 def test_a_short_wait_is_waited_inside_the_call(moment: Time, status: int, header: str) -> None:
     """Retry-After up to twenty seconds, in either form, is waited to the end and then tried again."""
@@ -168,7 +179,7 @@ def test_a_short_wait_is_waited_inside_the_call(moment: Time, status: int, heade
     assert moment.slept == [7.0]
 
 
-@pytest.mark.parametrize("header", ["21", "3600", format_datetime(NOW + timedelta(hours=1), usegmt=True)])
+@pytest.mark.parametrize("header", ["21", "3600", format_datetime(NOW + timedelta(seconds=3599), usegmt=True)])
 @respx.mock
 def test_a_long_wait_is_left_to_the_row_that_asked(moment: Time, header: str) -> None:
     """Above the limit the call ends at once and says how long the system wants peace."""
@@ -212,35 +223,35 @@ def test_a_lost_answer_and_then_a_short_wait(moment: Time) -> None:
         ("120", timedelta(minutes=2)),
         ("0000000000120", timedelta(minutes=2)),
         ("9" * 40, LONGEST_PEACE),
-        ("Sat, 21 Nov 2026 09:01:00 GMT", timedelta(minutes=1)),
-        ("Saturday, 21-Nov-26 09:01:00 GMT", timedelta(minutes=1)),
-        ("Sat, 21 Nov 2026 10:01:00 +0100", timedelta(minutes=1)),
+        ("Sat, 21 Nov 2026 09:01:00 GMT", timedelta(seconds=61)),
+        ("Saturday, 21-Nov-26 09:01:00 GMT", timedelta(seconds=61)),
+        ("Sat, 21 Nov 2026 10:01:00 +0100", timedelta(seconds=61)),
         ("Sat, 21 Nov 2026 08:00:00 GMT", timedelta(0)),
         ("Fri, 31 Dec 9999 23:59:59 -1200", LONGEST_PEACE),
         ("Sat, 21 Nov 99999 09:01:00 GMT", None),
     ],
 )
 def test_retry_after_is_read_in_every_form(header: str | None, asked: timedelta | None) -> None:
-    """Seconds or a date of any allowed form; what is neither asks for nothing, and nobody asks for over a week."""
-    assert retry_after(header, NOW) == asked
+    """Seconds or a date of any allowed form; what is neither asks for nothing, and the longest peace bounds all."""
+    assert retry_after(header, NOW, LONGEST_PEACE) == asked
 
 
 def test_a_date_without_zone_is_utc_wherever_the_hub_stands() -> None:
     """The old C form of an HTTP date names no zone and means GMT, also on a machine in Oslo."""
     program = (
-        "from datetime import UTC, datetime as d\nfrom hub.connectors.http import retry_after\n"
-        "print(retry_after('Sat Nov 21 09:01:00 2026', d(2026, 11, 21, 9, tzinfo=UTC)).total_seconds())"
+        "from datetime import UTC, datetime as d, timedelta as t\nfrom hub.connectors.http import retry_after\n"
+        "print(retry_after('Sat Nov 21 09:01:00 2026', d(2026, 11, 21, 9, tzinfo=UTC), t(1)).total_seconds())"
     )
     run = subprocess.run(
         [sys.executable, "-c", program], env={**os.environ, "TZ": "Europe/Oslo"}, capture_output=True, check=True
     )
-    assert run.stdout.strip() == b"60.0"
+    assert run.stdout.strip() == b"61.0"
 
 
 @given(st.text(max_size=60))
 def test_no_header_breaks_the_reading(header: str) -> None:
-    """Whatever a system writes there, the answer is a wait between nothing and a week, or none."""
-    asked = retry_after(header, NOW)
+    """Whatever a system writes there, the answer is a wait between nothing and the longest, or none."""
+    asked = retry_after(header, NOW, LONGEST_PEACE)
     assert asked is None or timedelta(0) <= asked <= LONGEST_PEACE
 
 
@@ -381,7 +392,7 @@ def test_a_connection_that_breaks_is_tried_three_times(moment: Time, broken: Scr
     """Hung up, reset, cut off in the body, or no HTTP at all: unavailable for reading."""
     with Wire([broken]) as wire, _client(wire.url, moment) as http, pytest.raises(Unavailable) as caught:
         http.get("/logs")
-    assert caught.value.code == "connection_lost"
+    assert caught.value.code == ("connection_reset" if broken is reset else "connection_lost")
     assert len(wire.requests) == 3
 
 
@@ -390,7 +401,7 @@ def test_a_lost_answer_to_a_change_is_unknown_and_keeps_its_key(moment: Time, br
     """All attempts carry the same idempotency key and the same body, and the last word is that nobody knows."""
     with Wire([broken]) as wire, _client(wire.url, moment) as http, pytest.raises(OutcomeUnknown) as caught:
         _send(http)
-    assert caught.value.code == "connection_lost"
+    assert caught.value.code == ("connection_reset" if broken is reset else "connection_lost")
     assert wire.header("idempotency-key") == ["key-1"] * 3
     assert {request.partition(b"\r\n\r\n")[2] for request in wire.requests} == {wire.requests[0].split(b"\r\n\r\n")[1]}
 
@@ -429,7 +440,7 @@ def test_an_answer_that_drips_is_bounded_in_total_time(moment: Time, drip: Scrip
         with pytest.raises(Unavailable) as caught:
             http.get("/logs")
         assert 0.3 <= time.monotonic() - began < 1.5
-    assert caught.value.code == "read_timeout"
+    assert caught.value.code == "too_slow"
 
 
 def test_a_dripping_answer_to_a_change_is_unknown(moment: Time) -> None:
@@ -438,6 +449,171 @@ def test_a_dripping_answer_to_a_change_is_unknown(moment: Time) -> None:
     drip = _head_first(raw(200, b"{}" * 500))
     with Wire([drip]) as wire, _client(wire.url, moment, limits=limits) as http, pytest.raises(OutcomeUnknown):
         _send(http)
+
+
+# --- no connection at all ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _tls_server(folder: Path, ends: datetime) -> Iterator[tuple[str, Path]]:
+    """Give a server on loopback with a certificate of its own, valid until an instant, and the certificate's file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, secret = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, secret)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}", certificate
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers every GET with an empty JSON object."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_arguments: object) -> None:
+        """Print nothing."""
+
+
+def _trusting(http: Http, certificate: Path) -> None:
+    """Let a client trust a certificate that no authority has signed."""
+    http._client._transport._pool._ssl_context.load_verify_locations(certificate)  # type: ignore[attr-defined]
+
+
+ONCE = Limits(connect=1, read=1, total=2, attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("ends", "trusted", "code"),
+    [
+        (datetime(2024, 1, 1, tzinfo=UTC), True, "certificate_expired"),
+        (datetime(2099, 1, 1, tzinfo=UTC), False, "certificate_not_trusted"),
+    ],
+)
+def test_a_certificate_that_is_not_valid_is_named(
+    moment: Time, tmp_path: Path, ends: datetime, code: str, *, trusted: bool
+) -> None:
+    """No byte of a change leaves: reading and sending are unavailable, with the class of what is wrong."""
+    with _tls_server(tmp_path, ends) as (url, certificate), _client(url, moment, limits=ONCE) as http:
+        if trusted:
+            _trusting(http, certificate)
+        for call in (_get, _send):
+            with pytest.raises(Unavailable) as caught:
+                call(http)
+            assert caught.value.code == code
+
+
+def test_a_valid_certificate_lets_the_call_through(moment: Time, tmp_path: Path) -> None:
+    """The same server with a certificate of today answers, so that it was the certificate."""
+    ends = datetime(2099, 1, 1, tzinfo=UTC)
+    with _tls_server(tmp_path, ends) as (url, certificate), _client(url, moment, limits=ONCE) as http:
+        _trusting(http, certificate)
+        assert _get(http).json() == {}
+
+
+def test_a_server_that_speaks_no_tls_is_named(moment: Time) -> None:
+    """Plain HTTP where encryption was due."""
+
+    def answer_plainly() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1024)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=answer_plainly)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        with _client(url, moment, limits=ONCE) as http, pytest.raises(Unavailable) as caught:
+            _get(http)
+        thread.join()
+    assert caught.value.code == "tls_failed"
+
+
+def test_a_name_that_nobody_knows_is_named(moment: Time) -> None:
+    """A host name that is reserved for not being there (RFC 6761)."""
+    with _client("http://system.invalid", moment, limits=ONCE) as http, pytest.raises(Unavailable) as caught:
+        _send(http)
+    assert caught.value.code == "name_not_found"
+
+
+# --- the gate ----------------------------------------------------------------------------------------------------
+
+
+class Noting:
+    """A gate that lets through what a test says, and writes down what it is told."""
+
+    def __init__(self, *, opens: int = 99) -> None:
+        self.told: list[str] = []
+        self._opens = opens
+
+    def enter(self) -> None:
+        """Let so many through."""
+        if self.told.count("enter") == self._opens:
+            raise Waiting("paused", "a person has paused it", "resume", NOW)
+        self.told.append("enter")
+
+    def succeeded(self) -> None:
+        """Write it down."""
+        self.told.append("well")
+
+    def failed(self, error: ConnectorError) -> None:
+        """Write it down."""
+        self.told.append(error.code)
+
+
+@respx.mock
+def test_every_attempt_passes_the_gate_and_tells_how_it_went(moment: Time) -> None:
+    """Each retry, and the question for a token; an answer of any kind is well, trouble and lost answers are not."""
+    respx.post(TOKEN_URL).respond(200, json=TOKEN)
+    replies: list[httpx.Response | Exception] = [httpx.Response(503), httpx.ReadError("gone"), httpx.Response(422)]
+    respx.patch(f"{BASE}/logs/1").mock(side_effect=replies)
+    gate = Noting()
+    http = Http(BASE, _credentials(), QUICK, moment.clock(), gate)
+    with pytest.raises(Refused):
+        _send(http)
+    http.close()
+    lost = ["enter", "connection_lost"]
+    assert gate.told == ["enter", "well", "enter", "http_503", *lost, "enter", "well"]
+
+
+@respx.mock
+def test_what_the_gate_stops_is_not_tried(moment: Time) -> None:
+    """After the first attempt the gate shuts: there is no second, no wait, and the error is the gate's."""
+    route = respx.get(f"{BASE}/logs").respond(500)
+    http = Http(BASE, None, QUICK, moment.clock(), Noting(opens=1))
+    with pytest.raises(Waiting):
+        _get(http)
+    http.close()
+    assert (route.call_count, moment.slept) == (1, [0.25])
 
 
 def test_silence_ends_at_the_read_limit(moment: Time) -> None:

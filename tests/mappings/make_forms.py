@@ -43,7 +43,8 @@ BARS = ("Nei", "Fortruleg", "Strengt fortruleg")
 LEVELS = ("0", "1", "2", "3")
 GUARDIAN = ("Namn", "Relasjon", "Foreldreansvar", "Telefon", "E-post")
 TABLES: dict[str, tuple[str, ...]] = {
-    "Tiltak": ("Tiltak", "Ansvarleg", "Frist", "Status", "Vurdering"),
+    "Tiltak": ("Nr.", "Tiltak", "Ansvarleg", "Frist", "Status", "Vurdering"),
+    "Vurdering": ("Nr.", "Dato", "Vurdering", "Effekt", "Vidare"),
     "Møte": ("Tid", "Type", "Stad", "Til stades", "Referat", "Neste møte"),
     "Samtykke": ("Mottakar", "Omfang", "Status", "Gitt", "Gjeld til"),
 }
@@ -240,6 +241,12 @@ def paper_form() -> bytes:
         page.choice(f"samtykke{number}.svar", ("Ventar", "Ja", "Nei", "Trekt", "Utgått"))
         page.add(f"samtykke{number}.gitt av")
         page.add(f"samtykke{number}.dato")
+        for guardian in (1, 2):
+            page.add(f"samtykke{number}.føresett{guardian}.namn")
+            page.choice(f"samtykke{number}.føresett{guardian}.som", ("Mor", "Far", "Medmor", "Verje"))
+            page.add(f"samtykke{number}.føresett{guardian}.dato")
+        page.add(f"samtykke{number}.ungdom.namn")
+        page.add(f"samtykke{number}.ungdom.dato")
     return page.saved()
 
 
@@ -269,11 +276,16 @@ def compilo_samples() -> dict[str, Tree]:
         },
         "tables": {
             "tiltak": [
-                {"tiltak": "Leikegruppe to gonger i veka", "ansvarleg": "Bris Prøvelærar", "frist": "01.06.2026",
-                 "status": "Igangsett", "vurdering": "Deltek meir enn før."},
-                {"tiltak": "[Helsestasjon 20.02.2026] Ny høyrselsprøve", "ansvarleg": "Dis Prøvesøster",
+                {"nr.": "1", "tiltak": "Leikegruppe to gonger i veka", "ansvarleg": "Bris Prøvelærar",
+                 "frist": "01.06.2026", "status": "Igangsett", "vurdering": "Deltek meir enn før."},
+                {"nr.": "2", "tiltak": "[Helsestasjon 20.02.2026] Ny høyrselsprøve", "ansvarleg": "Dis Prøvesøster",
                  "frist": "15.04.2026", "status": "Planlagt"},
                 {"tiltak": "Lese saman heime", "status": "Når vi rekk det"},
+            ],
+            "vurdering": [
+                {"nr.": "1", "dato": "20.04.2026", "vurdering": "Har fått ein venn i gruppa.", "effekt": "God",
+                 "vidare": "Vidareføre"},
+                {"nr.": "2", "dato": "16.04.2026", "vurdering": "[Helsestasjon 16.04.2026] Høyrer godt på begge øyra."},
             ],
             "møte": [
                 {"tid": "10.03.2026 kl. 13.00", "type": "Samarbeidsmøte", "stad": "Møterom 1",
@@ -298,8 +310,8 @@ def compilo_samples() -> dict[str, Tree]:
                      "status": "Avslutta", "avslutta": "2026-06-12", "årsak": "Mål nådd"},
         "sections": {"uro": "Mykje borte om måndagane.",
                      "avslutning": "Nærværet er stabilt.\n\nVi følgjer med vidare."},
-        "tables": {"tiltak": [{"tiltak": "Morgonsamtale", "ansvarleg": "Yr Testlærar", "frist": "2025-12-01",
-                               "status": "Avslutta, mål nådd", "vurdering": "Verka godt."}]},
+        "tables": {"tiltak": [{"nr.": "1", "tiltak": "Morgonsamtale", "ansvarleg": "Yr Testlærar",
+                               "frist": "2025-12-01", "status": "Avslutta, mål nådd", "vurdering": "Verka godt."}]},
     }  # fmt: skip
     sparse: Tree = {
         "pairs": {"barnet: namn": "Regntest Utkastbarn", "type eining": "Barnehage"}, "controls": {"status": "Utkast"},
@@ -325,14 +337,18 @@ def paper_samples() -> dict[str, Tree]:
         "tiltak2.ansvarleg": "Skodde Testforelder", "tiltak2.frist": "1.5.2026",
         "samtykke1.teneste": "Fysio- og ergoterapi", "samtykke1.omfang": ["Barnehage og skule", "Helse"],
         "samtykke1.svar": "Ja", "samtykke1.gitt av": "Skodde Testforelder", "samtykke1.dato": "11.01.2026",
+        "samtykke1.føresett1.namn": "Skodde Testforelder", "samtykke1.føresett1.som": "Far",
+        "samtykke1.føresett1.dato": "11.01.2026", "samtykke1.føresett2.namn": "Dogg Testforelder",
+        "samtykke1.føresett2.som": "Medmor", "samtykke1.føresett2.dato": "12.01.2026",
     }  # fmt: skip
     closed: Tree = {
         "logg.nummer": "P-0202", "barn.namn": "Snøfall Prøveelev", "barn.fødselsnummer": _number(4, date(2012, 5, 17)),
         "logg.nivå": "1", "logg.status": "Avslutta", "eining.type": "Skule", "haldar.namn": "Is Testlærar",
         "tiltak1.tekst": "Fast plass i klasserommet", "tiltak1.arena": "Skule", "tiltak1.evaluering": "Hjelpte godt.",
         "tiltak3.tekst": "[Skulehelsetenesta 03.02.2026] Samtale kvar fjortande dag", "tiltak3.arena": "Helse",
-        "samtykke1.teneste": "Skulehelsetenesta", "samtykke1.svar": "Ja", "samtykke2.teneste": "Barnevern",
-        "samtykke2.svar": "Nei",
+        "samtykke1.teneste": "Skulehelsetenesta", "samtykke1.svar": "Ja",
+        "samtykke1.ungdom.namn": "Snøfall Prøveelev", "samtykke1.ungdom.dato": "02.02.2026",
+        "samtykke2.teneste": "Barnevern", "samtykke2.svar": "Nei",
     }  # fmt: skip
     sparse: Tree = {"barn.namn": "Gråver Utkastbarn", "eining.type": "Skule", "tiltak2.tekst": "Kartlegging"}
     return {"aktiv": {"fields": active}, "avslutta": {"fields": closed}, "sparsam": {"fields": sparse}}

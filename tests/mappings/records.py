@@ -16,7 +16,7 @@ from hub.mappings.language import Mapping, Tree
 from hub.mappings.language.codecs import Codec, Codes, FamilyFirst, Joined, Lines, Many, Number, Text, Truth
 from hub.mappings.language.marked import Marked
 from hub.mappings.language.pointers import Pointer, counts_rows, found_at
-from hub.mappings.language.rules import Condition, Field, Rows, Values
+from hub.mappings.language.rules import Condition, Field, PlacedValues, Rows, Values
 from hub.mappings.language.times import Day, Moment
 
 _TEXTS = (
@@ -60,8 +60,10 @@ class Records:
         record: Tree = {}
         required = self.tree.header.required
         for field in self.tree.fields:
-            if not isinstance(field, Field):
+            if isinstance(field, Values):
                 _set(record, field.each, self._values(field))
+            elif isinstance(field, PlacedValues):
+                self._placed(record, field)
             elif field.name in required or self.chance.random() < 0.8:
                 self._fill(record, field, sure=field.name in required)
         if isinstance(self.tree.writer, Field) and self.chance.random() < 0.9:
@@ -148,6 +150,8 @@ class Records:
             if self.chance.random() < 0.8:
                 if isinstance(field, Values):
                     _set(row, field.each, self._values(field))
+                elif isinstance(field, PlacedValues):
+                    self._placed(row, field)
                 else:
                     self._fill(row, field, sure=False)
 
@@ -158,6 +162,11 @@ class Records:
                 if self.chance.random() < 0.8:
                     self._fill(value, field, sure=False)
         return made
+
+    def _placed(self, row: Tree, field: PlacedValues) -> None:
+        for inner in (one for place in field.places for one in place.fields):
+            if self.chance.random() < 0.6:
+                self._fill(row, inner, sure=False)
 
     def _key(self, rows: Rows, home: str) -> str | None:
         scope = f"{rows.collection}{rows.rule}{home}" if rows.within else rows.collection

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from hub.mappings.language import MappingError, Tree
+from hub.mappings.language import MappingError, Tree, load_mapping
 from hub.relaylog.codes import Arena, DevelopmentArea, MeasureStatus, Part, Service
 from hub.relaylog.model import (
     Agreement,
@@ -19,7 +19,7 @@ from hub.relaylog.model import (
     RelayLog,
     Subject,
 )
-from tests.mappings.small import load, rows, written
+from tests.mappings.small import HEAD, load, rows, written
 
 OSLO_SUMMER = datetime(2026, 7, 1, 10, 5, tzinfo=UTC)
 
@@ -262,15 +262,17 @@ def test_the_policy_for_foreign_codes_may_stand_once_at_the_top() -> None:
 @pytest.mark.parametrize("kind", ["xml", "{kind: csv, files: {logg: {key: id}}}"])
 def test_formats_of_text_are_written_as_text(kind: str) -> None:
     """Where a format knows only text, numbers, levels and yes or no are text both ways."""
-    mapping = load(
-        "  level: /l\n  violence: /v\n  attachments[]: {each: /a, key: /id, fields: {size: /s}}", payload=kind
-    )
-    record: Tree = {"l": "2", "v": "true", "a": [{"id": "1", "s": "10"}]}
+    head = HEAD.replace("/kind", "/logg/kind").replace("payload: json", f"payload: {kind}")
+    mapping = load_mapping(
+        head + "fields:\n  level: /logg/l\n  violence: /logg/v\n"
+        "  attachments[]: {each: /logg/a, key: /id, fields: {size: /s}}", "test.yaml"
+    )  # fmt: skip
+    record: Tree = {"logg": {"l": "2", "v": "true", "a": [{"id": "1", "s": "10"}]}}
     log = mapping.read(record)
     assert (log.level, log.violence, log.attachments[0].size) == (2, True, 10)
     assert mapping.write(record, log) == record
-    assert mapping.read({"v": "0"}).violence is False
-    assert mapping.write(None, log) == {"l": "2", "v": "true", "a": [{"s": "10"}]}
+    assert mapping.read({"logg": {"v": "0"}}).violence is False
+    assert mapping.write(None, log) == {"logg": {"l": "2", "v": "true", "a": [{"s": "10"}]}}
 
 
 def test_expressions_only_read() -> None:

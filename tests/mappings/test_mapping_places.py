@@ -11,10 +11,10 @@ from tests.mappings.small import HEAD, load, rows, written
 XML = "{kind: xml, namespaces: {m: 'http://example.no/mal', '': 'http://example.no/logg'}}"
 
 
-def claimer(when: str, kind: str = "json") -> Mapping:
+def claimer(when: str, kind: str = "json", place: str = "/s") -> Mapping:
     """A mapping that claims by these conditions."""
     head = HEAD.replace("{/kind: T}", when).replace("payload: json", f"payload: {kind}")
-    return load_mapping(head + "fields: {step: /s}\n", "test.yaml")
+    return load_mapping(head + f"fields: {{step: {place}}}\n", "test.yaml")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_conditions_come_from_a_small_set_and_all_must_hold(when: str, record: T
 )
 def test_xml_is_claimed_by_its_root(root: str, name: str) -> None:
     """The root is named by its namespace, whatever prefix the document uses."""
-    mapping = claimer(f"{{root: {root}}}", XML)
+    mapping = claimer(f"{{root: {root}}}", XML, f"/{name}/s")
     assert mapping.claims({name: {"a": "1"}})
     assert not mapping.claims({"x:Logg": {"a": "1"}})
 

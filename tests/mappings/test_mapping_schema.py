@@ -45,6 +45,7 @@ FITTING = (
     HEAD + "fields:\n" + test_mapping_places.DEEP,
     HEAD + "fields:\n" + test_mapping_places.SLOTS,
     HEAD + "fields:\n" + test_mapping_places.WITHIN,
+    HEAD + "fields: {'consents[]': {each: /c, fields: {signed_by: [{set: {role: youth}, fields: {name: /n}}]}}}",
 )
 
 

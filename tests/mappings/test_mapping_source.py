@@ -212,3 +212,90 @@ def test_what_a_mapping_carries_and_writes() -> None:
     }  # fmt: skip
     assert mapping.writes == written
     assert mapping.carries == written | {"source.id", "guardians[].name"}
+
+
+WORD = "payload: docx"
+PDF = "payload: pdf"
+XML = "payload: {kind: xml}\nwhen: {/Logg/type: S}"
+CSV = "payload: {kind: csv, files: {logg: {key: id}, tiltak: {key: id, parent: logg/id}}}\nwhen: {/logg/type: S}"
+NOWHERE = [
+    (WORD, "  step: /Pairs/steg", 9, "/Pairs/steg", "Did you mean 'pairs'?"),
+    (WORD, "  step: /steg", 9, "/steg", "/pairs, /controls, /fields, /sections, /tables, /form"),
+    (WORD, "  step: /pairs/Barnet Namn", 9, "/pairs/Barnet Namn", "Write /pairs/barnet namn"),
+    (WORD, "  step: '/pairs/namn:'", 9, "/pairs/namn:", "Write /pairs/namn"),
+    (WORD, "  step: /sections/uro/tekst", 9, "/sections/uro/tekst", "Write /sections/name"),
+    (WORD, "  notes[]: {each: /tables/notat, fields: {text: /Vurdering}}", 49, "/tables/notat/Vurdering",
+     "Write /tables/notat/vurdering"),
+    (WORD, "  notes[]: {each: /tables/Notat, key: /nr, fields: {}}", 34, "/tables/Notat/nr", "Write /tables/notat/nr"),
+    (WORD, "  notes[]: {each: /tables/n, where: {/Type: x}, fields: {}}", 12, "/tables/n/Type", "/tables/n/type"),
+    (WORD, "  notes[]: {slot: a, fields: {text: {at: /pairs/Uro}}}", 37, "/pairs/Uro", "Write /pairs/uro"),
+    (WORD, "  guardians[]: [{slot: a, fields: {name: /pairs/Namn}}]", 42, "/pairs/Namn", "Write /pairs/namn"),
+    (PDF, "  step: /pairs/steg", 9, "/pairs/steg", "a PDF form has only /fields, /form"),
+    (PDF, "  step: /fields/a/b", 9, "/fields/a/b", "Write /fields/name"),
+    (XML, "  step: /Log/Steg", 9, "/Log/Steg", "Begin with /Logg"),
+    (CSV, "  step: /tiltak/Steg", 9, "/tiltak/Steg", "Begin with /logg"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("payload", "fields", "column", "place", "remedy"), NOWHERE)
+def test_a_place_that_no_record_of_the_format_has_is_refused(
+    payload: str, fields: str, column: int, place: str, remedy: str
+) -> None:
+    """Labels in capitals, unknown outermost names and places too deep are shown with what would be right."""
+    head = "mapping: a/b\nversion: 1\ncanonical: relaylog/1\norigin: assumed\n"
+    when = "" if "when:" in payload else "when: {/form: abc}\n"
+    line = (head + when + payload).count("\n") + 3
+    with pytest.raises(FileError) as caught:
+        load(fields, f"{head}{when}{payload}\nfields:\n")
+    error = caught.value
+    assert (error.mark.line, error.mark.column) == (line, column)
+    assert error.problem == f"no record has the place {place}"
+    assert remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("head", "place"),
+    [
+        ("when: {/Form: abc}", "/Form"),
+        ("when: {/form: abc}\nvolatile: [/pairs/Sist lagra]", "/pairs/Sist lagra"),
+        ("when: {/form: abc}\non_create: {/Pairs/mal: x}", "/Pairs/mal"),
+    ],
+)
+def test_a_place_in_the_head_that_no_form_has_is_refused(head: str, place: str) -> None:
+    """What claims, changes nothing or is written at once must be a place of the form, too."""
+    with pytest.raises(FileError, match=f"no record has the place {place}"):
+        load("  step: /pairs/steg", BARE.replace("payload: json\nwhen: {/kind: T}", f"payload: docx\n{head}"))
+
+
+def test_what_only_the_form_can_tell_is_not_guessed() -> None:
+    """Tags and field names keep their letters, numbers of rows may be read, and XML may have any root."""
+    form = BARE.replace("payload: json\nwhen: {/kind: T}", "payload: docx\nwhen: {form: [Namn, Tiltak]}")
+    load(
+        "  step: /controls/Steg\n  opened_by: /fields/Av\n  unit.name: {at: /tables/eining/0/namn, one_way: read}", form
+    )
+    load("  step: /fields/Steg.Nr", form.replace("docx", "pdf"))
+    load("  step: /A/s\n  opened_by: /B/s", BARE.replace("payload: json", "payload: xml"))
+
+
+@pytest.mark.parametrize(
+    "name", ["Vigilo/stafettlogg", "vigilo/måling", "a/b c", "a", "a/b/c", "a-/b", "a/12345678901"]
+)
+def test_an_id_is_what_the_event_log_takes(name: str) -> None:
+    """Capitals, other letters, blanks and eleven digits are refused where the id stands, before it is frozen."""
+    with pytest.raises(FileError) as caught:
+        load("  step: /s", BARE.replace("mapping: test/language", f"mapping: {name}"))
+    assert (caught.value.mark.line, caught.value.mark.column) == (1, 10)
+    assert "small letters a-z, digits and hyphens" in caught.value.remedy
+
+
+def test_fixed_places_of_values_are_checked_as_rules_are() -> None:
+    """A place without rules, a value filled twice, and one place for two of them are slips."""
+    rule = "  consents[]: {each: /c, fields: {signed_by: [%s]}}"
+    for place, problem in (
+        ("{set: {role: youth}}", "a place of a value has no 'fields'"),
+        ("{set: {role: youth}, fields: {role: /r}}", "'role' is filled twice"),
+        ("{set: {name: x, rol: youth}, fields: {}}", "'rol' can't be set"),
+        ("{fields: {name: /a}}, {fields: {name: /a}}", "both write /a"),
+    ):
+        with pytest.raises(FileError, match=problem):
+            load(rule % place, BARE)

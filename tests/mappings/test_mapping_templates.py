@@ -81,7 +81,7 @@ def test_vigilos_unit_is_the_writer_of_what_carries_no_mark(kind: str, service: 
 
 
 def test_the_health_stations_texts_stand_marked_in_vigilo() -> None:
-    """Each element of the other system becomes a row without a key, its text showing who wrote it and when."""
+    """Each element of the other system becomes a row with its id, its text showing who wrote it and when."""
     log = SAMSPILL.read(sample(SAMSPILL, "samspill-aktiv.json"))
     new = VIGILO.write(None, log.model_copy(update={"language": "nn"}))
     assert list(_texts(new, "uro", "skildring")) == ["[Helsestasjon 20.03.2026] Hørselsprøven bør tas om igjen."]
@@ -91,7 +91,8 @@ def test_the_health_stations_texts_stand_marked_in_vigilo() -> None:
     assert list(_texts(new, "samtalar", "tekst")) == ["[Helsestasjon 10.05.2026] Synes prøven var gøy."]
     assert [note["synleg"] for note in _rows(new, "notat")] == ["DELT", "EIGEN"]
     assert _rows(_rows(new, "tiltak")[0], "vurderingar")[0]["avgjerd"] == "VIDAREFORE"
-    assert not any("id" in row for rows in new.values() if isinstance(rows, list) for row in rows)
+    assert [row["id"] for row in _rows(new, "mal")] == [goal.id for goal in log.goals]
+    assert [row["malId"] for row in _rows(new, "tiltak")] == [measure.goal or None for measure in log.measures]
     assert new["malkode"] == "STAFETT"
 
 

@@ -16,6 +16,7 @@ from hub.relaylog.codes import Service
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.sharing import Sharing
 from hub.sandbox import municipality
+from hub.sandbox.filesystems import FILE_SYSTEMS
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 TODAY = date(2026, 11, 20)
@@ -68,6 +69,18 @@ def test_each_service_is_responsible_in_one_system_at_most(settings: HubSettings
     assert not one & two
     outside = {unit.service for unit in settings.tenants[0].units} - one - two
     assert outside == {Service.THERAPY, Service.CHILD_WELFARE, Service.PPT}
+
+
+def test_file_systems_are_sent_what_somebody_there_reads(settings: HubSettings) -> None:
+    """Each folder is a simulated service's; what is written to has a reader, and paper never joins by itself."""
+    folders = {c.name: c for c in settings.tenants[0].connections if isinstance(c.own, files.Settings)}
+    assert folders.keys() == FILE_SYSTEMS.keys()
+    assert {name: c.own.suffix for name, c in folders.items() if isinstance(c.own, files.Settings)} == {
+        name: system.suffix for name, system in FILE_SYSTEMS.items()
+    }
+    assert {name for name, c in folders.items() if not c.deliver} == {"familia", "papirskjema"}
+    assert {name for name, c in folders.items() if not c.verified_ids} == {"papirskjema"}
+    assert all(c.readers for c in folders.values())
 
 
 @pytest.mark.parametrize("model", [Sharing, ConsentPolicy])

@@ -84,6 +84,17 @@ def with_case(small: Path) -> Path:
     return small
 
 
+def override(folder: Path) -> Path:
+    """Put a file that changes a shipped mapping, and a case of its own, in a folder."""
+    path = folder / "own.yaml"
+    text = f"extends: {VIGILO}\nversion: 7\nfields:\n  step: {{status: remove}}\n"
+    path.write_text(text, encoding="utf-8")
+    shutil.copy(SAMPLES / "vigilo-aktiv.json", folder / "record.json")
+    (folder / "expect.json").write_text(hub("expect", path, folder / "record.json").output, encoding="utf-8")
+    path.write_text(text + "tests: [{record: record.json, expect: expect.json}]\n", encoding="utf-8")
+    return path
+
+
 def test_lint_shows_every_mistake_with_its_place(small: Path) -> None:
     """Three mistakes in three rules, one of them inside a list, are all shown with line and column; exit 1."""
     text = SMALL.replace("subject.name:", "subject.nam:").replace('"%d.%m.%Y"', '"%d.%q"').replace("/tekst", "tekst")
@@ -161,6 +172,61 @@ def test_coverage_counts_filled_fields_and_names_the_unread(small: Path) -> None
     assert found["/tiltak/tekst"] == (1, 2, True)
     assert found["/barn/navn"] == (2, 2, True)
     assert "1 of 1" in hub("coverage", small, small.parent / "record.json").output
+
+
+def counted(name: str, *samples: str) -> dict[str, tuple[int, int, bool]]:
+    """Return what coverage says of samples beside a shipped mapping, by source field."""
+    mapping = load_shipped(name)
+    found = coverage(mapping, [record_of(SAMPLES / sample, mapping) for sample in samples])
+    return {one.place: (one.records, one.of, one.read) for one in found}
+
+
+def test_coverage_of_json_knows_lists_that_are_empty_now_and_then(small: Path) -> None:
+    """An empty list whose rows are read is read; where other records fill it, its fields stand for it."""
+    empty = RECORD | {"tiltak": [], "barn": {}}
+    found = {one.place: (one.records, one.of, one.read) for one in coverage(opened(small), [empty])}
+    assert (found["/tiltak"], found["/barn"]) == ((0, 1, True), (0, 1, True))
+    found = {one.place: (one.records, one.of, one.read) for one in coverage(opened(small), [empty, RECORD])}
+    assert "/tiltak" not in found
+    assert (found["/tiltak/tekst"], found["/tiltak/merke"]) == ((1, 2, True), (1, 2, False))
+
+
+def test_coverage_tells_a_name_of_digits_from_the_number_of_a_row(tmp_path: Path) -> None:
+    """A field called 2026 is one of its own, its name hidden as a key may be a person's; a numbered row is read."""
+    path = tmp_path / "digits.yaml"
+    path.write_text(
+        SMALL.replace("/barn/navn", "{at: /barn/2026, one_way: read}").replace(
+            "  opened_on", "  unit.name: {at: /enheter/0/navn, one_way: read}\n  opened_on"
+        ),
+        encoding="utf-8",
+    )
+    record = RECORD | {"barn": {"2026": "x", "2027": "y"}, "enheter": [{"navn": "a", "nr": "1"}]}
+    found = [(one.place, one.read) for one in coverage(opened(path), [record])]
+    assert [one for one in found if one[0].startswith("/barn")] == [("/barn/*", True), ("/barn/*", False)]
+    assert [one for one in found if one[0].startswith("/enheter")] == [("/enheter/navn", True), ("/enheter/nr", False)]
+
+
+def test_coverage_of_xml_counts_elements_attributes_and_texts() -> None:
+    """Each is a field by itself; an attribute of a row counts once a record."""
+    found = counted("profil/stafettlogg", "profil-aktiv.xml", "profil-avsluttet.xml", "profil-gravid.xml")
+    assert found["/Journaldokument/@dokumentnr"] == (3, 3, True)
+    assert found["/Journaldokument/Avslutning/@dato"] == (1, 3, True)
+    assert found["/Journaldokument/Plan/Mal/Tiltak/Evaluering/#text"][2]
+    assert not [place for place in found if place.count("/0")]
+
+
+def test_coverage_of_a_word_form_counts_labels_columns_and_headings() -> None:
+    """Labels that nobody has filled in are shown with none; what no rule reads is told."""
+    found = counted("compilo/stafettlogg", "compilo-aktiv.docx", "compilo-avslutta.docx", "compilo-sparsam.docx")
+    assert found["/pairs/barnet: namn"] == (3, 3, True)
+    assert found["/tables/tiltak/nr."] == (2, 3, True)
+    assert found["/tables/vurdering/effekt"] == (1, 3, True)
+    assert found["/sections/uro"] == (2, 3, True)
+    assert found["/controls/sperre"] == (1, 3, True)
+    assert found["/form"] == (3, 3, True)
+    unread = {place: filled for place, (filled, _, read) in found.items() if not read}
+    assert set(unread.values()) == {0}
+    assert all(place.startswith("/sections/") for place in unread)  # headings over tables, with no text of their own
 
 
 def test_diff_names_rules_by_canonical_path(small: Path, tmp_path: Path) -> None:
@@ -302,6 +368,34 @@ def test_only_what_lints_and_holds_its_tests_is_frozen(small: Path, tmp_path: Pa
     db.close()
 
 
+def test_a_mapping_without_a_case_is_not_frozen(tmp_path: Path) -> None:
+    """The cases of a mapping that is extended prove nothing of the change; the remedy says how to make one."""
+    db = open_database(f"sqlite:///{tmp_path / 'hub.db'}")
+    db.migrate()
+    path = override(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").partition("tests:")[0], encoding="utf-8")
+    with pytest.raises(NotReady, match=r"own.yaml: no case beside it.* `hub mapping expect` .*'tests: \[\{record"):
+        freeze(db, TENANT, path, "it-1", NOW)
+    form, is_new = freeze(db, TENANT, override(tmp_path), "it-1", NOW)
+    assert (form.version, is_new) == (7, True)
+    db.close()
+
+
+def test_an_id_that_lints_can_be_frozen(small: Path, tmp_path: Path) -> None:
+    """What lint takes, the event log takes: the shipped ids, and one with digits and hyphens as long as it may be."""
+    db = open_database(f"sqlite:///{tmp_path / 'hub.db'}")
+    db.migrate()
+    name = f"liten-2/{'a' * 112}"
+    text = with_case(small).read_text(encoding="utf-8")
+    small.write_text(text.replace("liten/logg", name), encoding="utf-8")
+    expect = small.parent / "expect.json"
+    expect.write_text(opened(small).read(RECORD).model_dump_json(), encoding="utf-8")
+    assert freeze(db, TENANT, small, "it-1", NOW)[0].id == name
+    small.write_text(text.replace("liten/logg", f"{name}a"), encoding="utf-8")
+    assert [(one.mark.line, one.mark.column) for one in mistakes(small)] == [(1, 10)]
+    db.close()
+
+
 def test_a_frozen_version_stands_when_the_file_changes(small: Path, tmp_path: Path) -> None:
     """After the file is changed, what is active still reads as it was frozen."""
     db = open_database(f"sqlite:///{tmp_path / 'hub.db'}")
@@ -317,8 +411,7 @@ def test_the_active_version_runs_in_place_of_the_shipped(tmp_path: Path) -> None
     """Frozen and activated by command, a municipality's own version is what its connection reads with."""
     config = tmp_path / "config"
     shutil.copytree(ROOT / "config", config)
-    own = tmp_path / "own.yaml"
-    own.write_text(f"extends: {VIGILO}\nversion: 7\nfields:\n  step: {{status: remove}}\n", encoding="utf-8")
+    own = override(tmp_path)
     environ = _environment(config, tmp_path)
     for arguments in (("freeze", str(own)), ("activate", VIGILO, "7")):
         command = [sys.executable, "-m", "hub", "mapping", *arguments, "--config", str(config), "--who", "it-1"]
@@ -332,6 +425,11 @@ def test_the_active_version_runs_in_place_of_the_shipped(tmp_path: Path) -> None
         with opened_hub.db.read() as tx:
             rows = tx.execute(select(events.c.actor, events.c.data).order_by(events.c.event_id)).all()
     assert [(row.actor, row.data["change"]) for row in rows] == [("it-1", "frozen"), ("it-1", "activated")]
+    listed = CliRunner(env={**environ, "COLUMNS": "200"}).invoke(app, ["mapping", "versions", "--config", str(config)])
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in listed.output.splitlines() if "│" in line]
+    (row,) = cells
+    assert (row[:2], row[3], row[4], row[6]) == ([VIGILO, "7"], "it-1", "yes", "it-1")
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", row[place]) for place in (2, 5))
 
 
 def _environment(config: Path, folder: Path) -> dict[str, str]:

@@ -406,3 +406,25 @@ def _passes(number: str) -> bool:
         return organisation_number(number) == number
     except Wrong:
         return False
+
+
+def test_limits_of_a_connection_have_defaults_and_can_be_set(folder: Folder) -> None:
+    """Breaker, rate and the longest peace are bounded without a word in the file, and as the file says with it."""
+    first = folder.tenant().connections[0]
+    assert (first.breaker.failures, first.breaker.period, first.rate) == (5, timedelta(minutes=1), None)
+    assert first.longest_peace == timedelta(hours=24)
+    told = "readers: unit\nbreaker: {failures: 3, period: 30s}\nrate: {per_second: 0.5}\nlongest_peace: 2h"
+    folder.change(FIRST, "readers: unit", told)
+    first = folder.tenant().connections[0]
+    assert (first.breaker.failures, first.breaker.period) == (3, timedelta(seconds=30))
+    assert first.rate is not None
+    assert first.rate.per_second == 0.5
+    assert first.longest_peace == timedelta(hours=2)
+
+
+@pytest.mark.parametrize("wrong", ["breaker: {failures: 0}", "rate: {per_second: 0}", "longest_peace: 24"])
+def test_limits_that_mean_nothing_are_refused(folder: Folder, wrong: str) -> None:
+    """A breaker that is always open, no call a second, and a time without its unit are mistakes, each with its line."""
+    folder.change(FIRST, "readers: unit", f"readers: unit\n{wrong}")
+    (problem,) = folder.problems()
+    assert problem.startswith(f"config/{FIRST}:7:")

@@ -88,6 +88,40 @@ def test_a_moved_row_keeps_the_rows_below_it() -> None:
         assert held["1"]["logg"]["tiltak"] == []  # type: ignore[index]
 
 
+def test_a_set_is_split_into_one_set_a_record() -> None:
+    """Each has its own rows as they stood, under the set's names and headers, and reads as its record in the set."""
+    parts = CSV.split(pack({**SET, "les-meg.txt": b"hei"}))
+    assert [CSV.decode_set(own) for own in parts] == [[record] for record in RECORDS]
+    assert {name: content.decode() for name, content in unpack(parts[1], Limits()).items()} == {
+        "eksport/logg.csv": 'LoggID;Namn;"Merknad, fri"\r\n2;"Regn ""R"" Testbarn";\r\n',
+        "eksport/tiltak.csv": "TiltakID;LoggID;Tekst\r\nT2;2;Samtale\r\n",
+        "eksport/vurdering.csv": "TiltakID;Tekst\r\n",
+    }
+
+
+def test_a_set_of_one_record_is_its_own() -> None:
+    """Not a byte changes, and what lies beside the files stays; a set of none splits into none."""
+    data = pack({"logg.csv": b"LoggID\r\n1\r\n\r\n", "les-meg.txt": b"hei"})
+    assert CSV.split(data) == [data]
+    assert CSV.split(pack({"logg.csv": b"LoggID\r\n"})) == []
+
+
+def test_the_encoding_stays_where_nothing_shows_it() -> None:
+    """A record of plain ASCII from a set in Windows-1252 is written in it, also after its only odd letter went."""
+    data = pack({"logg.csv": "LoggID;Namn\r\n1;Ås\r\n2;Nes\r\n".encode("cp1252")})
+    for key, own in zip("12", CSV.split(data), strict=True):
+        plain = CSV.encode_set([(key, {"logg": {"Namn": "Vik"}})], own)
+        assert unpack(plain, Limits())["logg.csv"] == f"LoggID;Namn\r\n{key};Vik\r\n".encode()
+        odd = CSV.encode_set([(key, {"logg": {"Namn": "Bø"}})], plain)
+        assert unpack(odd, Limits())["logg.csv"] == f"LoggID;Namn\r\n{key};Bø\r\n".encode("cp1252")
+
+
+def test_nothing_in_a_column_that_is_not_there_is_nothing() -> None:
+    """A place that the set lacks may be emptied; only a value needs a column."""
+    data = pack(SET)
+    assert CSV.encode_set([("1", {"logg": {"Anna": None}})], data) == data
+
+
 def test_a_new_record_is_added() -> None:
     """A record whose key the set doesn't have becomes a row at the end, with its rows."""
     said: Tree = {"logg": {"Namn": "Vind Testbarn", "tiltak": [{"TiltakID": "T9", "Tekst": "Tur"}]}}
@@ -137,6 +171,19 @@ def test_what_is_written_is_read_back(rows: list[Tree], changed: list[Tree], del
     written = one.encode(said, data)
     assert same(one.decode(written), said)
     assert one.encode(said, written) == written
+
+
+@given(ROWS, st.lists(st.integers(0, 3), max_size=6), st.sampled_from(["utf-8", "utf-8-sig"]))
+def test_a_split_set_reads_as_the_whole(rows: list[Tree], owners: list[int], encoding: str) -> None:
+    """Whatever the texts are and whichever record a row hangs on, the parts hold its records in order."""
+    one = CsvPayload({"files": FILES, "encoding": encoding})
+    logs = [{"LoggID": str(number), **row} for number, row in enumerate(rows)]
+    measures = [
+        {"TiltakID": f"T{number}", "LoggID": str(owner % len(rows)), **rows[owner % len(rows)]}
+        for number, owner in enumerate(owners)
+    ]
+    data = one.encode({"logg": logs, "tiltak": measures}, None)
+    assert [record for own in one.split(data) for record in one.decode_set(own)] == one.decode_set(data)
 
 
 @pytest.mark.parametrize(

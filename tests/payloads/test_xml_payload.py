@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
 from hub.payloads.base import PayloadError, Tree, same
 from hub.payloads.options import OptionsError
@@ -122,6 +123,36 @@ def test_rows_take_the_order_they_are_given(order: list[int], kept: int) -> None
     assert all(f'<Id>{n}</Id><x:S xmlns:x="u">{n}</x:S>'.encode() in written for n in order[:kept])
 
 
+PARTS = XmlPayload({"known_by": {"/Post/Del": "/Innhald/Logg"}, "order": {"/Post": ["Hovud", "Del", "Fot"]}})
+
+
+@pytest.mark.parametrize(
+    "others", [("", ""), ("", "<Del><Innhald/></Del>"), ("<Del>a</Del><Del/>", ""), ("<Del/>", "<Del>b</Del>")]
+)
+def test_the_one_of_several_that_is_known_by_what_it_holds(others: tuple[str, str]) -> None:
+    """Whatever stands beside it, that one alone is in the tree and is written, and the others stay."""
+    text = f"<Post>{others[0]}<Del><Innhald><Logg>A</Logg></Innhald></Del>{others[1]}</Post>"
+    assert PARTS.decode(text.encode()) == {"Post": {"Del": {"Innhald": {"Logg": "A"}}}}
+    said: Tree = {"Post": {"Del": {"@id": "1", "Innhald": {"Logg": "B"}}}}
+    assert PARTS.encode(said, text.encode()).decode() == text.replace(
+        "<Del><Innhald><Logg>A", '<Del id="1"><Innhald><Logg>B'
+    )
+    gone = PARTS.encode({"Post": {"Del": None}}, text.encode()).decode()
+    assert etree.canonicalize(gone) == etree.canonicalize(f"<Post>{others[0]}{others[1]}</Post>")
+
+
+def test_a_known_element_is_made_beside_the_others_and_never_without_its_mark() -> None:
+    """It is added where none of the others is it; two of it are refused, and one that nothing is known by."""
+    data = b"<Post><Del>a</Del><Fot/></Post>"
+    said: Tree = {"Post": {"Del": {"Innhald": {"Logg": "B"}}}}
+    new = b"<Del><Innhald><Logg>B</Logg></Innhald></Del>"
+    assert PARTS.encode(said, data) == data.replace(b"<Fot/>", new + b"<Fot/>")
+    with pytest.raises(PayloadError, match=r"^/Post/Del: an element that repeats\. "):
+        PARTS.decode(b"<Post>" + 2 * new + b"</Post>")
+    with pytest.raises(PayloadError, match=r"^/Post/Del: an element without what it is known by\. "):
+        PARTS.encode({"Post": {"Del": {"@id": "1"}}}, data)
+
+
 def test_a_letter_the_encoding_lacks_becomes_a_reference() -> None:
     """A Sámi name in a Latin-1 document survives as character references."""
     data = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<Logg xmlns="urn:logg"><Namn>Ås</Namn></Logg>'.encode(
@@ -191,6 +222,10 @@ def test_what_cannot_be_written(tree: Tree, code: str, place: str) -> None:
         ({"lists": "Logg"}, ("lists",)),
         ({"namespaces": {"a": "u", "b": "u"}}, ("namespaces", "b")),
         ({"order": {"/Logg": "Barn"}}, ("order", "/Logg")),
+        ({"known_by": {"/Logg/Del": "Rad"}}, ("known_by", "/Logg/Del")),
+        ({"known_by": {"/Logg/Del": "/q:Rad"}}, ("known_by", "/Logg/Del")),
+        ({"known_by": {"/Logg/Del": "/Rad"}, "lists": ["/Logg/Del"]}, ("known_by", "/Logg/Del")),
+        ({"known_by": {"Logg": "/Rad"}}, ("known_by",)),
         ({"limits": {"size": "mye"}}, ("limits", "size")),
         ({"limits": {"storleik": "1"}}, ("limits", "storleik")),
     ],

@@ -35,8 +35,8 @@ def test_files_come_out_as_they_went_in() -> None:
 
 
 def test_repacking_keeps_what_is_not_changed() -> None:
-    """Names, order, dates and other files stay when one file changes."""
-    data = pack({"a": b"1", "b": b"2"})
+    """Names, order, dates, the comment and other files stay when one file changes."""
+    data = pack({"a": b"1", "b": b"2"}, b"x")
     changed = repack(data, {"b": b"3", "c": b"4"})
     assert unpack(changed, Limits()) == {"a": b"1", "b": b"3", "c": b"4"}
 

@@ -8,10 +8,28 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hub.relaylog.codes import ConsentStatus, Part, Residence, Service, SignerRole, SubjectKind
-from hub.relaylog.consent import ConsentPolicy, Missing, Opened, opened, signed
+from hub.relaylog.codes import (
+    BatonAnswer,
+    ConsentStatus,
+    Part,
+    Relation,
+    Residence,
+    Service,
+    SignerRole,
+    SubjectKind,
+)
+from hub.relaylog.consent import (
+    ConsentPolicy,
+    Missing,
+    Opened,
+    Refused,
+    Withdrawn,
+    opened,
+    signed,
+    withdrawn_readers,
+)
 from hub.relaylog.gates import parts_open_to
-from hub.relaylog.model import Consent, Guardian, RelayLog, Signer, Subject
+from hub.relaylog.model import Actor, Consent, Guardian, Handover, RelayLog, Signer, Subject
 from tests.relaylog.strategies import DAY, READERS, RULES, logs
 
 POLICY = ConsentPolicy()
@@ -44,7 +62,11 @@ def _consent(begins: date | None, *parts: Part, **changes: object) -> Consent:
 
 
 def _asked(*consents: Consent, day: date = DAY) -> Opened | Missing:
-    return opened(_child(consents=consents), Service.PPT, day, POLICY)
+    return _brief(opened(_child(consents=consents), Service.PPT, day, POLICY))
+
+
+def _brief(answer: Opened | Refused) -> Opened | Missing:
+    return answer if isinstance(answer, Opened) else answer.reason
 
 
 def _signed(log: RelayLog, *signers: Signer, policy: ConsentPolicy = POLICY) -> bool:
@@ -234,7 +256,7 @@ def test_a_pending_renewal_does_not_end_a_consent() -> None:
 def test_nobody_can_consent_to_an_unknown_reader() -> None:
     """A consent whose recipient no list knows opens nothing to a reader whom nobody knows."""
     log = _child(consents=(_consent(DAY, recipient=Service.UNKNOWN),))
-    assert opened(log, Service.UNKNOWN, DAY, POLICY) is Missing.NO_CONSENT
+    assert opened(log, Service.UNKNOWN, DAY, POLICY) == Refused(Missing.NO_CONSENT)
 
 
 @settings(deadline=None, max_examples=150)
@@ -242,7 +264,7 @@ def test_nobody_can_consent_to_an_unknown_reader() -> None:
 def test_without_a_consent_nothing_opens(log: RelayLog, reader: Service) -> None:
     """Where no decided consent names a reader, the answer is what is missing, and no part is open, not even contact."""
     without = log.model_copy(update={"consents": tuple(c for c in log.consents if c.recipient is not reader)})
-    assert opened(without, reader, DAY, POLICY) is Missing.NO_CONSENT
+    assert opened(without, reader, DAY, POLICY) == Refused(Missing.NO_CONSENT)
     assert parts_open_to(without, reader, DAY, RULES) == frozenset()
 
 
@@ -260,7 +282,7 @@ def test_what_opens_is_named_by_a_valid_consent(log: RelayLog, reader: Service, 
         and not (consent.withdrawn_on and consent.withdrawn_on <= day)
         and signed(consent, log, consent.valid_from or day, POLICY)
     ]
-    assert isinstance(answer, Missing) or any(answer.parts <= {*c.parts, Part.EDUCATION} for c in valid)
+    assert isinstance(answer, Refused) or any(answer.parts <= {*c.parts, Part.EDUCATION} for c in valid)
 
 
 @settings(deadline=None, max_examples=250)
@@ -269,7 +291,8 @@ def test_days_alone_only_close(log: RelayLog, reader: Service, day: date, days: 
     """As long as no consent begins, what is open one day is all that is open on a later one."""
     later = day + timedelta(days=days)
     mine = [consent for consent in log.consents if consent.recipient is reader]
-    assume(all(consent.valid_from and not day < consent.valid_from <= later for consent in mine))
+    begins = [(consent.valid_from, *(signer.on for signer in consent.signed_by)) for consent in mine]
+    assume(all(first and not any(on and day < on <= later for on in (first, *rest)) for first, *rest in begins))
     now, then = opened(log, reader, day, POLICY), opened(log, reader, later, POLICY)
     if isinstance(then, Opened):
         assert isinstance(now, Opened)
@@ -283,4 +306,186 @@ def test_one_more_no_never_opens(log: RelayLog, at: int) -> None:
     """Whichever consent is withdrawn today, its reader has none today."""
     withdrawn = log.consents[at].model_copy(update={"status": ConsentStatus.WITHDRAWN, "withdrawn_on": DAY})
     after = log.model_copy(update={"consents": (*log.consents[:at], withdrawn, *log.consents[at + 1 :])})
-    assert isinstance(opened(after, withdrawn.recipient, DAY, POLICY), Missing)
+    assert isinstance(opened(after, withdrawn.recipient, DAY, POLICY), Refused)
+
+
+def _refused(log: RelayLog, reader: Service = Service.PPT, policy: ConsentPolicy = POLICY, day: date = DAY) -> Refused:
+    answer = opened(log, reader, day, policy)
+    assert isinstance(answer, Refused)
+    return answer
+
+
+MAMA = MOTHER.model_copy(update={"relation": Relation.MOTHER})
+PAPA = FATHER.model_copy(update={"relation": Relation.FATHER})
+UNSIGNED = BASIC.model_copy(update={"signed_by": ()})
+
+
+@pytest.mark.parametrize(
+    ("guardians", "subject", "signers", "said"),
+    [
+        ((MAMA, PAPA), _born(9), (), "mor eller far"),
+        ((_apart(MAMA, Residence.SHARED), _apart(PAPA, Residence.SHARED)), _born(9), (BY_MOTHER,), "far"),
+        ((_apart(MAMA, Residence.UNKNOWN), _apart(PAPA, Residence.UNKNOWN)), _born(9), (), "mor og far"),
+        ((MAMA, PAPA), _born(15), (), "ungdommen selv og en foresatt"),
+        ((MAMA, PAPA), _born(15), (BY_MOTHER,), "ungdommen selv"),
+        ((MAMA, PAPA), _born(16), (BY_MOTHER,), "ungdommen selv"),
+        (
+            (_apart(MAMA, Residence.SHARED), _apart(PAPA, Residence.SHARED, parental_responsibility=None)),
+            _born(9),
+            (BY_MOTHER,),
+            "en foresatt (foreldreansvaret er ikke avklart)",
+        ),
+        ((_apart(MAMA, Residence.TOGETHER, parental_responsibility=False),), _born(9), (), "en foresatt"),
+        ((MAMA,), Subject(kind=SubjectKind.PREGNANT), (BY_MOTHER,), "den gravide selv"),
+    ],
+)
+def test_who_has_still_to_sign_is_said_by_role(
+    guardians: tuple[Guardian, ...], subject: Subject, signers: tuple[Signer, ...], said: str
+) -> None:
+    """What is missing names roles, whether one is enough, and nobody by name."""
+    consent = UNSIGNED.model_copy(update={"signed_by": signers})
+    answer = _refused(_child(*guardians, subject=subject, consents=(consent,)))
+    assert answer.text("nb") == f"Ikke alle som må samtykke, har gjort det. Må fortsatt samtykke: {said}."
+
+
+@pytest.mark.parametrize(
+    ("consent", "nb", "nn", "en"),
+    [
+        (
+            WITHDRAWN,
+            "Samtykket er trukket (siden 10.10.2026).",
+            "Samtykket er trekt (sidan 10.10.2026).",
+            "The consent was withdrawn (since 2026-10-10).",
+        ),
+        (
+            _consent(date(2026, 8, 1), valid_to=date(2026, 9, 30)),
+            "Samtykket har gått ut (siden 01.10.2026).",
+            "Samtykket har gått ut (sidan 01.10.2026).",
+            "The consent has expired (since 2026-10-01).",
+        ),
+        (
+            _consent(date(2026, 12, 1)),
+            "Samtykket gjelder ikke ennå (fra 01.12.2026).",
+            "Samtykket gjeld ikkje enno (frå 01.12.2026).",
+            "The consent has not begun (from 2026-12-01).",
+        ),
+    ],
+)
+def test_since_when_is_said(consent: Consent, nb: str, nn: str, en: str) -> None:
+    """A refusal says from which day, in the three languages."""
+    answer = _refused(_child(consents=(consent,)))
+    assert (answer.text("nb"), answer.text("nn"), answer.text("en")) == (nb, nn, en)
+
+
+def test_a_signature_counts_from_its_day() -> None:
+    """Somebody who signs tomorrow has not signed today."""
+    late = BY_MOTHER.model_copy(update={"on": DAY + timedelta(days=1)})
+    log = _child(MOTHER, consents=(_consent(date(2026, 9, 1), signed_by=(late,)),))
+    assert _refused(log).reason is Missing.SIGNER
+    assert isinstance(opened(log, Service.PPT, DAY + timedelta(days=1), POLICY), Opened)
+
+
+EIGHTEEN = Subject(birth_date=date(2008, 11, 20))
+
+
+def test_on_the_eighteenth_birthday_a_guardians_consent_ends() -> None:
+    """What the guardians signed stops on the very day, and what the youth signed goes on."""
+    by_both = _consent(date(2024, 1, 1), Part.PPT, signed_by=(BY_MOTHER, BY_YOUTH))
+    by_guardian = _consent(date(2023, 1, 1), Part.PPT, signed_by=(BY_MOTHER,))
+    eve = DAY - timedelta(days=1)
+    for consent, goes_on in ((by_both, True), (by_guardian, False)):
+        log = _child(subject=EIGHTEEN, consents=(consent,))
+        assert isinstance(opened(log, Service.PPT, eve, POLICY), Opened)
+        assert isinstance(opened(log, Service.PPT, DAY, POLICY), Opened) is goes_on
+    answer = _refused(_child(subject=EIGHTEEN, consents=(by_guardian,)))
+    assert (answer.reason, answer.since, answer.to_sign.text("nn")) == (Missing.SIGNER, DAY, "ungdomen sjølv")
+
+
+def test_on_the_eighteenth_birthday_the_family_stops_reading() -> None:
+    """The family reads on only by a consent that the person gives as an adult."""
+    before = _consent(date(2024, 12, 1), recipient=Service.FAMILY, signed_by=(BY_YOUTH,))
+    log = _child(subject=EIGHTEEN, consents=(before,))
+    assert isinstance(opened(log, Service.FAMILY, DAY - timedelta(days=1), POLICY), Opened)
+    assert _refused(log, Service.FAMILY).to_sign.text("en") == "the young person"
+    anew = before.model_copy(update={"valid_from": DAY})
+    assert isinstance(opened(_child(subject=EIGHTEEN, consents=(before, anew)), Service.FAMILY, DAY, POLICY), Opened)
+
+
+def test_a_consent_without_an_end_lasts_as_long_as_the_policy_says() -> None:
+    """After so many months it has expired, on that very day; its own end counts before the policy's."""
+    policy = ConsentPolicy(months=6)
+    begun = date(2026, 8, 31)
+    log = _child(consents=(_consent(begun),))
+    assert isinstance(opened(log, Service.PPT, date(2027, 2, 27), policy), Opened)
+    assert _refused(log, policy=policy, day=date(2027, 2, 28)) == Refused(Missing.EXPIRED, date(2027, 2, 28))
+    longer = _child(consents=(_consent(begun, valid_to=date(2028, 1, 1)),))
+    assert isinstance(opened(longer, Service.PPT, date(2027, 12, 1), policy), Opened)
+    undated = _child(consents=(_consent(None),))
+    assert _refused(undated, policy=policy).reason is Missing.EXPIRED
+
+
+KINDERGARTEN = Actor(name="Vindstille Testlærer", service=Service.KINDERGARTEN, unit="Tirilltoppen")
+PASSED_ON = Handover(
+    from_holder=KINDERGARTEN,
+    to_holder=Actor(name="Torden Testlærer", service=Service.SCHOOL),
+    answer=BatonAnswer.ACCEPTED,
+    answered_on=date(2026, 10, 1),
+)
+
+
+@pytest.mark.parametrize(
+    ("handover", "ends"),
+    [
+        (PASSED_ON, True),
+        (PASSED_ON.model_copy(update={"answered_on": None}), True),
+        (PASSED_ON.model_copy(update={"answered_on": date(2026, 8, 1)}), False),
+        (PASSED_ON.model_copy(update={"answered_on": date(2026, 12, 1)}), False),
+        (PASSED_ON.model_copy(update={"answer": BatonAnswer.OFFERED}), False),
+        (PASSED_ON.model_copy(update={"from_holder": None}), False),
+        (PASSED_ON.model_copy(update={"to_holder": KINDERGARTEN.model_copy(update={"name": "Regnbue"})}), False),
+        (PASSED_ON.model_copy(update={"to_holder": KINDERGARTEN.model_copy(update={"unit": "Solbakken"})}), True),
+    ],
+)
+def test_a_transition_asks_for_a_new_consent(handover: Handover, *, ends: bool) -> None:
+    """Where the policy says so, an accepted baton in another service or unit ends what was consented to before."""
+    log = _child().model_copy(update={"handovers": (handover,)})
+    assert isinstance(opened(log, Service.PPT, DAY, POLICY), Opened)
+    answer = opened(log, Service.PPT, DAY, ConsentPolicy(renew_at_transition=True))
+    assert isinstance(answer, Refused) is ends
+    if isinstance(answer, Refused):
+        assert (answer.reason, answer.transition, answer.since) == (Missing.EXPIRED, True, handover.answered_on)
+        assert "because another service or unit" in answer.text("en")
+        anew = log.model_copy(update={"consents": (*log.consents, _consent(date(2026, 10, 1), Part.PPT))})
+        renewed = opened(anew, Service.PPT, DAY, ConsentPolicy(renew_at_transition=True))
+        assert isinstance(renewed, Opened) is (handover.answered_on is not None)
+
+
+def test_the_line_of_consents_is_unbroken() -> None:
+    """A renewal carries on from where its forerunner began; after a gap or a withdrawal the line begins anew."""
+    first = _consent(date(2025, 9, 1), Part.EDUCATION, valid_to=date(2026, 8, 31))
+    second = _consent(date(2026, 9, 1), Part.EDUCATION, Part.PPT)
+    answer = _asked(first, second)
+    assert isinstance(answer, Opened)
+    assert answer.since(lambda stood: Part.EDUCATION in stood.parts) == date(2025, 9, 1)
+    assert answer.since(lambda stood: Part.PPT in stood.parts) == date(2026, 9, 1)
+    gap = _asked(first.model_copy(update={"valid_to": date(2026, 8, 30)}), second)
+    assert isinstance(gap, Opened)
+    assert gap.since(lambda stood: Part.EDUCATION in stood.parts) == date(2026, 9, 1)
+
+
+def test_a_withdrawal_names_who_must_be_told() -> None:
+    """Readers who lose all or some of what they had are listed with their units, what they lose and why."""
+    ppt = _consent(date(2026, 9, 1), Part.PPT, Part.HEALTH, recipient_unit="PPT Fjordvik")
+    school = _consent(date(2026, 9, 1), Part.PPT, recipient=Service.SCHOOL)
+    narrower = _consent(DAY, Part.EDUCATION, Part.PPT, recipient=Service.SCHOOL)
+    withdrawn = ppt.model_copy(update={"withdrawn_on": DAY, "status": ConsentStatus.WITHDRAWN})
+    before = _child(consents=(ppt, school))
+    after = _child(consents=(withdrawn, school, narrower))
+    assert withdrawn_readers(before, after, DAY, POLICY) == (
+        Withdrawn(Service.PPT, ("PPT Fjordvik",), frozenset({Part.PPT, Part.HEALTH}), Refused(Missing.WITHDRAWN, DAY)),
+    )
+    narrowed = _child(consents=(ppt, school, narrower.model_copy(update={"parts": (Part.EDUCATION,)})))
+    assert withdrawn_readers(before, narrowed, DAY, POLICY) == (
+        Withdrawn(Service.SCHOOL, (), frozenset({Part.PPT}), None),
+    )
+    assert withdrawn_readers(before, before, DAY, POLICY) == ()

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from itertools import count, permutations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from hub.relaylog.codes import (
     AddressProtection,
@@ -40,6 +42,7 @@ from hub.relaylog.merge import (
     merge,
     remembered,
     strictest,
+    typed,
     unflatten,
 )
 from hub.relaylog.model import (
@@ -680,6 +683,46 @@ def test_a_settlement_typed_in_by_hand_is_no_third_word() -> None:
     sides = [_side("a", _notes(text="vårt")), _side("b", _notes(text="ditt"))]
     merged = merge(START, sides, {NOTE: Settlement("vårt", ("mitt", "ditt"))})
     assert (merged.log.notes[0].text, merged.conflicts) == ("vårt", ())
+
+
+def test_a_settlement_knows_a_person_who_is_told_less_fully() -> None:
+    """A template without phone and title says the same person whom the decision was made over."""
+    whole, other = Actor(name="Solskinn Prøvelid", phone="+47 00 00 00 01"), Actor(name="Havgull Prøvelid")
+    settled = Settlement(other, (whole,))
+    assert settled.covers(Actor(name="Solskinn Prøvelid"))
+    assert settled.covers(other)
+    assert not settled.covers(Actor(name="Solskinn Prøvelid", phone="+47 00 00 00 02"))
+
+
+@settings(deadline=None, max_examples=20)
+@given(logs())
+def test_every_value_comes_back_from_its_json(log: RelayLog) -> None:
+    """A chosen value is kept as JSON, and read again it is the value, of whatever kind its place holds."""
+    as_json: TypeAdapter[Any] = TypeAdapter(Any)
+    for place, value in flatten(log).items():
+        if place.field:
+            assert typed(place, as_json.dump_python(value, mode="json")) == value
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.text(min_size=1, max_size=3), min_size=2, max_size=3, unique=True), st.data())
+def test_what_is_settled_comes_to_rest_whatever_was_said(texts: list[str], data: st.DataObject) -> None:
+    """The chosen text is the log's, nothing is disputed, and when each system has taken it in all is quiet."""
+    names = sorted(SERVICES)[: len(texts)]
+    sides: Sequence[System] = [
+        _side(name, _notes(text=text)) for name, text in zip(names, texts, strict=False) if text != START.notes[0].text
+    ]
+    chosen = data.draw(st.sampled_from(texts))
+    settled = {NOTE: Settlement(chosen, tuple(texts))}
+    agreed: RelayLog | None = START
+    for name in data.draw(st.permutations([side.connection for side in sides])):
+        merged = merge(agreed, sides, settled)
+        if len(sides) > 1:
+            assert (merged.log.notes[0].text, merged.conflicts) == (chosen, ())
+        agreed, sides = acknowledge(agreed, merged, sides, Exchange(name, merged.log, merged.log))
+    last = merge(agreed, sides, settled)
+    assert last.conflicts == ()
+    assert {side.seen.notes[0].text for side in sides} <= {last.log.notes[0].text}
 
 
 # --- acknowledging ---------------------------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.relaylog.codes import Part, Service
-from hub.relaylog.gates import Rules, parts_open_to
+from hub.relaylog.gates import Rules, parts_open_to, stops
 from hub.relaylog.model import RelayLog
-from hub.relaylog.sharing import COMMON, Ceiling, Sharing
+from hub.relaylog.sharing import COMMON, Ceiling, ControllerAgreement, Sharing
 from tests.relaylog.strategies import DAY, READERS, RULES, logs
 
 SHARING = Sharing()
@@ -80,3 +82,30 @@ def test_a_lower_ceiling_only_closes(log: RelayLog, reader: Service, part: Part)
     lower = Rules(Sharing(parts=ceilings), RULES.consent)
     was, now = parts_open_to(log, reader, DAY, RULES), parts_open_to(log, reader, DAY, lower)
     assert now == (was if part is Part.CONTACT else was - {part})
+
+
+OTHER = "900009996"
+"""A made-up organisation number of a private kindergarten's owner."""
+AGREEMENT = ControllerAgreement(
+    controller=OTHER, number="2026/17", date=DAY, by="Kommunedirektøren", services=frozenset({Service.KINDERGARTEN})
+)
+
+
+def test_another_controller_needs_an_agreement() -> None:
+    """An agreement covers its own services from its own day; several together cover what each does."""
+    sharing = Sharing(agreements=(AGREEMENT,))
+    assert sharing.agreed(OTHER, {Service.KINDERGARTEN}, DAY)
+    assert not sharing.agreed(OTHER, {Service.KINDERGARTEN}, DAY - timedelta(days=1))
+    assert not sharing.agreed(OTHER, {Service.KINDERGARTEN, Service.FAMILY}, DAY)
+    assert not sharing.agreed("900001002", {Service.KINDERGARTEN}, DAY)
+    family = AGREEMENT.model_copy(update={"number": "2026/18", "services": frozenset({Service.FAMILY})})
+    both = Sharing(agreements=(AGREEMENT, family))
+    assert both.agreed(OTHER, {Service.KINDERGARTEN, Service.FAMILY}, DAY)
+
+
+def test_without_an_agreement_nothing_crosses() -> None:
+    """A system of another controller is stopped by a rule of its own, and an agreement lets it through that rule."""
+    with_agreement = Rules(Sharing(agreements=(AGREEMENT,)), RULES.consent)
+    for rules, other, stopped in ((RULES, OTHER, True), (with_agreement, OTHER, False), (RULES, "", False)):
+        found = stops(RelayLog(), (Service.KINDERGARTEN,), DAY, rules, other)
+        assert ("no_agreement" in {stop.reason for stop in found}) is stopped

@@ -64,7 +64,7 @@ def test_an_accepted_change_is_on_disk_before_it_is_answered(sandbox: Sandbox, t
 
 
 def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
-    """One line for each system, both answer, the variables are written, and SIGTERM ends it with the state on disk."""
+    """One line a server, both answer, files are dropped, variables written; SIGTERM ends it with the state on disk."""
     code = (
         "from datetime import date; from pathlib import Path; from hub.sandbox.alone import run_sandbox; "
         f"run_sandbox(Path({str(tmp_path)!r}), 3, 1, (0, 0), date(2026, 11, 21))"
@@ -77,4 +77,5 @@ def test_the_command_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
     assert len(World.load(tmp_path / "sandbox" / "world.json").tales) == 3 + 4
+    assert len(list((tmp_path / "mapper" / "profil" / "in").iterdir())) == 2
     assert "STAFETTHUB_VIGILO_SECRET=" in (tmp_path / "sandbox.env").read_text()

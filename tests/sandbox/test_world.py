@@ -9,9 +9,10 @@ from hub.relaylog.nationalid import parse
 from hub.sandbox.case import Json
 from hub.sandbox.checks import Checks
 from hub.sandbox.edits import SAMSPILL_WORDS, VIGILO_WORDS, Editor
+from hub.sandbox.filesystems import FILE_SYSTEMS
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR, UNITS
 from hub.sandbox.samspill_shape import CHECKS as SAMSPILL_CHECKS
-from hub.sandbox.stories import ALL_STORIES
+from hub.sandbox.stories import ALL_STORIES, FILE_STORIES
 from hub.sandbox.texts import CHILD_VOICE_TEXTS, PRIVATE_TEXTS
 from hub.sandbox.vigilo_shape import CHECKS as VIGILO_CHECKS
 from hub.sandbox.world import World, make_world
@@ -46,13 +47,28 @@ def test_every_story_is_told_with_twenty_children() -> None:
     assert {len(world.told(story.__name__)) for story in ALL_STORIES} == {1}
 
 
+def test_every_story_is_told_with_thirty_one_children() -> None:
+    """Those of the systems that exchange files come after the others, each once."""
+    world = make_world(31, 3, today=TODAY)
+    assert {len(world.told(story.__name__)) for story in (*ALL_STORIES, *FILE_STORIES)} == {1}
+
+
 def test_every_story_is_told_several_times_with_two_hundred(large: World) -> None:
     """At two hundred children each story is told several times, a third live in both systems, most are ordinary."""
-    assert min(len(large.told(story.__name__)) for story in ALL_STORIES) >= 3
+    assert min(len(large.told(story.__name__)) for story in (*ALL_STORIES, *FILE_STORIES)) >= 3
     children = [tale for tale in large.tales if tale.story != "broken"]
     assert len(children) == 200
     assert 67 <= sum(bool(tale.vigilo and tale.samspill) for tale in children) <= 90
-    assert sum(tale.story.startswith(("ordinary", "shared_level")) for tale in children) >= 130
+    assert sum(tale.story.startswith(("ordinary", "shared_level")) for tale in children) >= 110
+
+
+def test_every_system_that_exchanges_files_knows_some_of_the_children(large: World) -> None:
+    """Each has at least three records, all but the broken ones of children that a story is told of, one record each."""
+    for system in FILE_SYSTEMS:
+        held = {key for key, record in large.files.items() if record["system"] == system and record["record"]}
+        told = [key for tale in large.tales for key in tale.files if key.startswith(f"{system}/")]
+        assert len(told) >= 3
+        assert sorted(told) == sorted(held)
 
 
 def test_all_national_ids_are_synthetic_and_unique_per_child(large: World) -> None:

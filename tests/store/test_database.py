@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
@@ -9,13 +13,13 @@ from threading import Thread
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hub.store.database import Database, newest_revision, open_database, upsert
+from hub.store.database import Database, StoreUnavailable, newest_revision, open_database, upsert
 from hub.store.tables import connection_state, cursors, metadata, records
 
-TENANT = "100000008"  # made up
+TENANT, OTHER = "100000008", "100000016"  # made up
 VIGILO = f"{TENANT}/vigilo"
 NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
@@ -40,13 +44,15 @@ def test_concurrent_increments_are_all_kept(db: Database) -> None:
         assert tx.scalar(select(connection_state.c.failures)) == 1200
 
 
-def test_sqlite_is_set_so_that_nothing_committed_is_lost(db: Database) -> None:
+def test_sqlite_is_set_so_that_nothing_committed_is_lost(path: Path) -> None:
     """WAL, a flush at every commit, foreign keys, patience with other writers, and overwriting of what is deleted."""
+    db = open_database(f"sqlite:///{path}")
     with db.read() as tx:
         read = {
             name: tx.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "secure_delete")
         }
+    db.close()
     full = 2
     assert read == {
         "journal_mode": "wal",
@@ -78,18 +84,19 @@ def test_a_reading_transaction_sees_one_state_and_refuses_to_write(db: Database)
         with db.write() as tx:
             tx.execute(insert(cursors).values(_cursor("1")))
         assert reading.scalar(select(func.count()).select_from(cursors)) == before == 0
-        with pytest.raises(OperationalError):
+        with pytest.raises(DBAPIError):
             reading.execute(insert(cursors).values(_cursor("2")))
 
 
 def test_errors_do_not_show_values(db: Database) -> None:
-    """The text of a database error names the statement and never what was written."""
-    with db.write() as tx:
-        tx.execute(insert(cursors).values(_cursor("canary-4711")))
-        with pytest.raises(IntegrityError) as caught:
-            tx.execute(insert(cursors).values(_cursor("canary-4711")))
-    assert "cursors" in str(caught.value)
-    assert "canary-4711" not in str(caught.value) + repr(caught.value)
+    """The text of a database error and of its cause names the table and never what was written, key or not."""
+    for wrong in ({"connection": "canary-4711"}, {"value": "canary-4711", "updated_at": None}):
+        rows = [_cursor("1") | wrong] * 2
+        with pytest.raises(IntegrityError) as caught, db.write() as tx:
+            tx.execute(insert(cursors), rows)
+        assert "cursors" in str(caught.value)
+        shown = "".join(traceback.format_exception(caught.value))
+        assert "canary-4711" not in shown + repr(caught.value) + repr(caught.value.orig)
 
 
 def test_migrations_and_tables_agree(db: Database) -> None:
@@ -98,13 +105,65 @@ def test_migrations_and_tables_agree(db: Database) -> None:
         assert compare_metadata(MigrationContext.configure(tx), metadata) == []
 
 
-def test_migrating_brings_the_newest_revision_once(tmp_path: Path) -> None:
-    """An empty file gets the newest revision, and migrating again changes nothing."""
-    db = open_database(f"sqlite:///{tmp_path / 'new.db'}")
+@pytest.fixture
+def empty_url(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the address of a database without tables."""
+    if store == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new.db'}"
+        return
+    with request.getfixturevalue("postgresql").database() as made:
+        yield made
+
+
+def test_migrating_brings_the_newest_revision_once(empty_url: str) -> None:
+    """An empty database gets the newest revision, and migrating again changes nothing."""
+    db = open_database(empty_url)
     assert db.revision() is None
     db.migrate()
     db.migrate()
     assert db.revision() == newest_revision() == "0002"
+    db.close()
+
+
+def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
+    """Three that find an empty database at the same time all end with the newest revision, and none fails."""
+    opened = [open_database(empty_url) for _ in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        for started in [threads.submit(db.migrate) for db in opened]:
+            started.result()
+    assert [db.revision() for db in opened] == [newest_revision()] * 3
+    for db in opened:
+        db.close()
+
+
+def test_municipalities_write_side_by_side_on_postgresql(db: Database, store: str) -> None:
+    """Two municipalities' transactions are open at once; one for all of them waits until neither is."""
+    if store == "sqlite":
+        assert db.of(TENANT).revision() == newest_revision()
+        return
+    order: list[str] = []
+
+    def for_all() -> None:
+        with db.write():
+            order.append("all")
+
+    waiting = Thread(target=for_all)
+    with db.of(TENANT).write() as one, db.of(OTHER).write() as other:
+        waiting.start()
+        _until_somebody_waits(db)
+        one.execute(insert(cursors).values(_cursor("1")))
+        other.execute(insert(cursors).values(_cursor("1") | {"tenant": OTHER}))
+        order.append("each")
+    waiting.join(10)
+    assert order == ["each", "all"]
+
+
+def test_a_database_that_does_not_answer_is_told_with_what_to_check(tmp_path: Path) -> None:
+    """A closed address names hub.yaml, and neither user nor password."""
+    db = open_database(f"postgresql+psycopg://canary:canary@/hub?host={tmp_path}")
+    with pytest.raises(StoreUnavailable, match=r"`database` of hub\.yaml") as caught:
+        db.migrate()
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
     db.close()
 
 
@@ -127,6 +186,16 @@ def test_upsert_of_nothing_new_changes_nothing(db: Database) -> None:
         for _ in range(2):
             upsert(tx, connection_state, [key], on=("tenant", "connection"))
         assert tx.scalar(select(func.count()).select_from(connection_state)) == 1
+
+
+def _until_somebody_waits(db: Database) -> None:
+    waits = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    deadline = time.monotonic() + 10
+    while True:
+        with db.read() as tx:
+            if tx.scalar(waits):
+                return
+        assert time.monotonic() < deadline, "nobody waits"
 
 
 def _cursor(value: str) -> dict[str, object]:

@@ -40,6 +40,29 @@ def test_two_workers_claim_each_row_once(db: Database) -> None:
     assert sorted(taken["one"] + taken["two"]) == sorted(f"r{number}" for number in range(60))
 
 
+def test_two_runs_of_a_connection_are_not_claimed_at_once(db: Database) -> None:
+    """Two workers that go for two runs of one connection at the same time: one has its run, the other is told no."""
+    with db.write() as tx:
+        for number in range(20):
+            for half in "ab":
+                _run(tx, f"r{number}{half}", connection=f"c{number}")
+    together = Barrier(2)
+    taken: dict[str, list[bool]] = {"a": [], "b": []}
+
+    def work(half: str) -> None:
+        for number in range(20):
+            together.wait()
+            with db.of(TENANT).write() as tx:
+                taken[half].append(claim(tx, RUNS, f"r{number}{half}", half, NOW, NOW + MINUTE) is not None)
+
+    threads = [Thread(target=work, args=(half,)) for half in taken]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one + other for one, other in zip(taken["a"], taken["b"], strict=True)] == [1] * 20
+
+
 def test_a_claimed_run_is_running_and_counted(db: Database) -> None:
     """A claim writes owner, end, state, start and attempt, and raises the fence."""
     with db.write() as tx:

@@ -21,6 +21,7 @@ from hub.store.mappingversions import (
     active,
     freeze,
     frozen,
+    versions,
 )
 from hub.store.tables import events, mapping_versions
 
@@ -96,6 +97,26 @@ def test_an_unknown_version_is_told_with_the_known_ones(db: Database) -> None:
             activate(tx, TENANT, FIRST.id, 7, "it-1", NOW)
         with pytest.raises(UnknownVersion, match="hub mapping freeze"):
             activate(tx, OTHER, FIRST.id, 1, "it-1", NOW)
+
+
+def test_versions_are_listed_with_who_and_when(db: Database) -> None:
+    """All of a municipality's, or one mapping's; which is active, and who let it run last; none of another's."""
+    with db.write() as tx:
+        assert versions(tx, TENANT) == ()
+        for version in (FIRST, SECOND):
+            freeze(tx, TENANT, version, "it-1", NOW)
+        freeze(tx, OTHER, FIRST, "it-3", NOW)
+        activate(tx, TENANT, FIRST.id, 1, "it-1", NOW)
+        activate(tx, TENANT, FIRST.id, 2, "it-2", LATER)
+        assert versions(tx, TENANT) == versions(tx, TENANT, FIRST.id)
+        assert [(one.version, one.active, one.activated_by, one.activated_at) for one in versions(tx, TENANT)] == [
+            (1, False, "it-1", NOW), (2, True, "it-2", LATER),
+        ]  # fmt: skip
+        assert {(one.mapping, one.frozen_by, one.frozen_at) for one in versions(tx, TENANT)} == {
+            (FIRST.id, "it-1", NOW)
+        }
+        with pytest.raises(UnknownVersion, match=f"Frozen are {FIRST.id}"):
+            versions(tx, TENANT, "vigilo/annet")
 
 
 def test_what_was_changed_in_the_database_does_not_run(db: Database) -> None:

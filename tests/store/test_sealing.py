@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, insert, update
 
 from hub.store.database import Database
 from hub.store.sealing import (
@@ -20,11 +20,11 @@ from hub.store.sealing import (
     Sealer,
     Shredded,
     TenantKeys,
-    create_log_keys,
-    log_sealer,
+    log_sealers,
     new_key_file,
     read_key_file,
     shred_log,
+    store_log_keys,
 )
 from hub.store.tables import log_keys, logs
 
@@ -35,6 +35,13 @@ CANARY = b"Solskinn Testbarn bygger hytte"
 BODY = "logs.sealed_body"
 
 _KEYS = TenantKeys(TENANT, 1, {1: bytes(32)}, bytes(32))
+
+
+def store_new_keys(tx: Connection, keys: TenantKeys, *log_ids: str) -> dict[str, Sealer]:
+    """Make and store a data key for each log, and return their sealers."""
+    made = {log_id: keys.new_key(f"log:{log_id}") for log_id in log_ids}
+    store_log_keys(tx, keys.tenant, made.items(), NOW)
+    return {log_id: new.sealer for log_id, new in made.items()}
 
 
 @given(st.binary(max_size=2000), st.text(max_size=40))
@@ -70,12 +77,12 @@ def test_a_blob_opens_for_its_own_field_only() -> None:
 def test_a_blob_opens_for_its_own_log_only(db: Database, keys: TenantKeys) -> None:
     """A body copied to another log's row does not open there, not even together with its key."""
     with db.write() as tx:
-        made = create_log_keys(tx, keys, ["l1", "l2"], NOW)
+        made = store_new_keys(tx, keys, "l1", "l2")
         _refuses(made["l2"], BODY, made["l1"].seal(BODY, CANARY))
         key_of_l1 = keys.new_key("log:l1").wrapped_key
         tx.execute(update(log_keys).where(log_keys.c.log_id == "l2").values(wrapped_key=key_of_l1))
         with pytest.raises(SealBroken, match=f"tenant {TENANT}, log:l2, field wrapped_key"):
-            log_sealer(tx, keys, "l2")
+            log_sealers(tx, keys, ["l2"])["l2"]
 
 
 def test_another_tenants_key_does_not_open(tmp_path: Path, keys: TenantKeys) -> None:
@@ -92,21 +99,21 @@ def test_another_tenants_key_does_not_open(tmp_path: Path, keys: TenantKeys) -> 
 def test_a_stored_key_opens_again(db: Database, key_file: Path, keys: TenantKeys) -> None:
     """A sealer made from the stored key opens what the first one sealed, also with the key file read anew."""
     with db.write() as tx:
-        blob = create_log_keys(tx, keys, ["l1"], NOW)["l1"].seal(BODY, CANARY)
+        blob = store_new_keys(tx, keys, "l1")["l1"].seal(BODY, CANARY)
     with db.read() as tx:
         again = read_key_file(key_file, TENANT)
-        assert log_sealer(tx, again, "l1").open(BODY, blob) == CANARY
+        assert log_sealers(tx, again, ["l1"])["l1"].open(BODY, blob) == CANARY
 
 
 def test_a_shredded_log_is_gone(db: Database, keys: TenantKeys) -> None:
     """Without its key a log says that it was shredded, and its neighbour still opens."""
     with db.write() as tx:
-        made = create_log_keys(tx, keys, ["l1", "l2"], NOW)
+        made = store_new_keys(tx, keys, "l1", "l2")
         shred_log(tx, TENANT, "l1")
     with db.read() as tx:
         with pytest.raises(Shredded, match=f"tenant {TENANT}, log:l1"):
-            log_sealer(tx, keys, "l1")
-        assert log_sealer(tx, keys, "l2").open(BODY, made["l2"].seal(BODY, CANARY)) == CANARY
+            log_sealers(tx, keys, ["l1"])["l1"]
+        assert log_sealers(tx, keys, ["l2"])["l2"].open(BODY, made["l2"].seal(BODY, CANARY)) == CANARY
 
 
 def test_a_row_without_log_has_its_own_key() -> None:
@@ -122,7 +129,7 @@ def test_a_row_without_log_has_its_own_key() -> None:
 def test_the_canary_is_not_in_the_database(path: Path, db: Database, keys: TenantKeys) -> None:
     """Neither the database file nor its log holds a word, a key, or a byte run of what was sealed."""
     with db.write() as tx:
-        sealer = create_log_keys(tx, keys, ["l1"], NOW)["l1"]
+        sealer = store_new_keys(tx, keys, "l1")["l1"]
         row = {"tenant": TENANT, "log_id": "l1", "status": "active", "updated_at": NOW}
         subject = keys.keyed_hash(Purpose.SUBJECT, CANARY)
         tx.execute(insert(logs).values(sealed_body=sealer.seal(BODY, CANARY), subject_hash=subject, **row))

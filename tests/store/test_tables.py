@@ -44,16 +44,17 @@ IN_CLEAR = {
     "deliveries": "tenant connection attempts due_at lease_owner lease_until fence error_class delivery_id log_id kind"
     " state idempotency_key view_hash log_version mapping mapping_version receipt_ref created_at sent_at done_at",
     "quarantine": "quarantine_id tenant connection foreign_id reason place rule first_seen_at last_seen_at attempts"
-    " change_hash subject_hash key_version state",
+    " change_hash subject_hash key_version state replay_run",
     "conflicts": "conflict_id tenant log_id path element_id candidates_hash state first_seen_at settled_at settled_by",
-    "holds": "hold_id tenant log_id connection rule reason revealing addressed_to releases_when since state"
-    " released_by released_at",
+    "holds": "hold_id tenant log_id connection rule reason revealing addressed_to releases_when since situation_hash"
+    " state released_by released_at",
     "proposals": "proposal_id tenant kind connection log_id foreign_id collection element_id subject_hash key_version"
     " state first_seen_at decided_by decided_at",
+    "decisions": "decision_id tenant log_id subject_kind subject_id choice in_force decided_by decided_at key_version",
     "packages": "package_id tenant log_id revision external_key content_hash mapping_versions created_at",
     "archived": "tenant log_id revision target delivery_id receipt_ref archived_at",
-    "connection_state": "tenant connection paused paused_by parked_until parked_reason breaker_state failures"
-    " last_success_at",
+    "connection_state": "tenant connection paused paused_by paused_at parked_until parked_reason breaker_state"
+    " breaker_until failures next_free_at last_success_at",
     "mapping_versions": "tenant mapping version content_hash files frozen_at frozen_by active activated_at"
     " activated_by",
     "events": "event_id tenant at action subject_kind subject_id actor data position previous_hash hash",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,9 +11,16 @@ from hub.connectors.base import Connector
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox
 from hub.sandbox.world import World
-from hub.store.database import Database, open_database
+from hub.store.database import Database
 from hub.store.sealing import TenantKeys, new_key_file, read_key_file
 from tests.sync.house import MORNING, TODAY, House, State, Time, connectors, empty
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give SQLite to every test, and PostgreSQL to the long ones; SQLite alone to who asks for its file."""
+    if "store" in metafunc.fixturenames:
+        other = [] if "path" in metafunc.fixturenames else [pytest.param("postgresql", marks=pytest.mark.long)]
+        metafunc.parametrize("store", ["sqlite", *other])
 
 
 @pytest.fixture(scope="session")
@@ -47,27 +53,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> TenantKeys:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sync") / "migrated.db"
-    db = open_database(f"sqlite:///{path}")
-    db.migrate()
-    db.close()
-    return path
-
-
-@pytest.fixture
-def path(tmp_path: Path, migrated: Path) -> Path:
-    return Path(shutil.copy(migrated, tmp_path / "hub.db"))
-
-
-@pytest.fixture
-def db(path: Path) -> Iterator[Database]:
-    db = open_database(f"sqlite:///{path}")
-    yield db
-    db.close()
-
-
-@pytest.fixture(scope="session")
 def states() -> dict[str, State]:
     """What houses were brought to once, for all tests that begin there."""
     return {}
@@ -82,8 +67,13 @@ def house(
     keys: TenantKeys,
     tmp_path: Path,
     states: dict[str, State],
+    store: str,
 ) -> House:
-    """A municipality with empty systems, an empty database and an empty archive, on the morning of 21 November."""
+    """A municipality with empty systems, an empty database and an empty archive, on the morning of 21 November.
+
+    States are kept as SQLite files, so that on PostgreSQL each test prepares its own.
+    """
     empty(the_sandbox.world)
     the_time.at = MORNING
-    return House(the_sandbox, real_connectors, db, keys, the_time, tmp_path, states)
+    known = states if store == "sqlite" else {}
+    return House(the_sandbox, real_connectors, db, keys, the_time, tmp_path, known)

@@ -21,7 +21,7 @@ import httpx
 from sqlalchemy import Row, Table, select, update
 
 from hub.connectors.archive.folder import FolderArchive
-from hub.connectors.base import Accepted, Connector, Outgoing, Page, SourceRecord
+from hub.connectors.base import Accepted, Connector, Outgoing, Page, Repeat, SourceRecord
 from hub.connectors.http import Clock, Limits
 from hub.connectors.samspill import Samspill
 from hub.connectors.samspill import Settings as SamspillSettings
@@ -29,6 +29,7 @@ from hub.connectors.vigilo import Settings as VigiloSettings
 from hub.connectors.vigilo import Vigilo
 from hub.documents.arkivmelding import ArchiveClass, ArchiveCode, ArchiveSettings, ArchiveUnit
 from hub.mappings import load_shipped
+from hub.mappings.language import Mapping as TemplateMapping
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
@@ -172,11 +173,19 @@ class Detour:
     fetch_by: Callable[[Connector, str], SourceRecord] | None = None
     pages_by: Callable[[Connector], Iterator[Page]] | None = None
     sent: list[Outgoing] = field(default_factory=list)
+    began: list[str] = field(default_factory=list)
+
+    repeats: Repeat | None = None
 
     @property
     def lists_all(self) -> bool:
         """Tell what the real one says."""
         return self.real.lists_all
+
+    @property
+    def repeat(self) -> Repeat:
+        """Tell what the real one says, or what a test has it say."""
+        return self.repeats or self.real.repeat
 
     def settle(self, page: Page, refused: Mapping[str, str]) -> None:
         """Settle."""
@@ -186,9 +195,10 @@ class Detour:
         """Reach the system."""
         self.real.check()
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self, after: str = "") -> Iterator[Page]:
         """List."""
-        return self.pages_by(self.real) if self.pages_by else self.real.pages()
+        self.began.append(after)
+        return self.pages_by(self.real) if self.pages_by else self.real.pages(after)
 
     def fetch(self, record_id: str) -> SourceRecord:
         """Read one."""
@@ -198,6 +208,23 @@ class Detour:
         """Send one change."""
         self.sent.append(outgoing)
         return self.update_by(self.real, outgoing) if self.update_by else self.real.update(outgoing)
+
+
+class Stumbling:
+    """A mapping with a mistake in it that nobody thought of: it breaks off at one record."""
+
+    def __init__(self, real: TemplateMapping, record: str) -> None:
+        self._real, self._record = real, record
+
+    def __getattr__(self, name: str) -> Any:
+        """Do what the real one does."""
+        return getattr(self._real, name)
+
+    def write(self, tree: Tree, *arguments: Any, **named: Any) -> Tree:
+        """Break off, or write."""
+        if tree.get("planId") == self._record:
+            raise KeyError("Solskinn Testbarn")
+        return self._real.write(tree, *arguments, **named)
 
 
 class House:
@@ -365,8 +392,11 @@ class House:
 
     def rows(self, table: Table[Any], **where: object) -> list[Row[Any]]:
         """Give the rows of a table with these values, in the order of their making."""
+        wanted = select(table).where(*(table.c[name] == value for name, value in where.items()))
         with self.db.read() as tx:
-            return list(tx.execute(select(table).where(*(table.c[name] == value for name, value in where.items()))))
+            # SQLite answers in that order by itself, PostgreSQL does not; the house's ids are counted.
+            in_order = wanted if tx.dialect.name == "sqlite" else wanted.order_by(*table.primary_key)
+            return list(tx.execute(in_order))
 
     def log_of(self, foreign_id: str) -> StoredLog:
         """Give the log that a system's record belongs to."""

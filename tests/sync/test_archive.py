@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from hub.connectors.archive.folder import FolderArchive, Receipt
 from hub.connectors.archive.port import ArchiveRefused, ArchiveUnavailable
+from hub.documents.arkivmelding import ArchiveSettings
 from hub.documents.package import Package
 from hub.relaylog.gates import Decider
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
@@ -25,7 +26,6 @@ from hub.sandbox.stories import (
     violence,
 )
 from hub.store.database import Database
-from hub.store.leases import LeaseLost
 from hub.store.tables import DeliveryState, HoldState, archived, deliveries, holds, packages
 from hub.sync.archive import LEASE, PAUSE, Archivist
 from hub.sync.rows import SyncRows
@@ -286,8 +286,7 @@ def test_a_worker_that_lost_its_delivery_writes_no_proof(house: House, db: Datab
     archive = house.tenant.archive
     assert archive
     house.tenant = replace(house.tenant, archive=replace(archive, target=Slow()))
-    with pytest.raises(LeaseLost):
-        house.sync()
+    assert house.sync().archived == []
     assert house.rows(archived) == []
     Target(house)
     assert len(house.archive()) == 1
@@ -309,3 +308,32 @@ def test_a_bag_that_was_removed_is_not_made_again(house: House) -> None:
     shutil.rmtree(next(house.archive_folder.glob(f"*/*/{delivery_id}")))
     house.time.at += timedelta(days=1)
     assert house.sync().archived == []
+
+
+def test_a_mistake_in_one_package_holds_that_log_alone(house: House) -> None:
+    """The other closed log is archived in the same cycle, and the first as soon as the mistake is mended."""
+    house.tell(kindergarten_goal_reached, kindergarten_goal_reached)
+    archive, stumbles = house.tenant.archive, [True]
+    assert archive
+
+    def settings(day: date) -> ArchiveSettings | None:
+        if stumbles:
+            stumbles.clear()
+            raise KeyError("Solskinn Testbarn")
+        return archive.settings(day)
+
+    house.tenant = replace(house.tenant, archive=replace(archive, settings=settings))
+    assert len(house.sync().archived) == 1
+    assert _waits(house) == ["archive_internal_error"]
+    assert len(house.archive()) == 1
+    assert _waits(house) == []
+
+
+def test_a_mistake_while_handing_over_holds_that_delivery(house: House) -> None:
+    """It is held as an internal error with its package, and the other log's is handed over."""
+    house.tell(kindergarten_goal_reached, kindergarten_goal_reached)
+    Target(house, KeyError("Solskinn Testbarn"))
+    assert len(house.sync().archived) == 1
+    (row,) = [row for row in house.rows(deliveries, connection=ARCHIVE) if row.state is DeliveryState.HELD]
+    assert row.error_class == "internal_error"
+    assert row.sealed_payload

@@ -18,7 +18,7 @@ from hub.sandbox.stories import ALL_STORIES, kindergarten_goal_reached, shared_l
 from hub.store.events import chain, verify
 from hub.store.tables import deliveries, events, quarantine
 from hub.sync.cycle import Cycle, CycleResult, reachable
-from tests.sync.house import SAMSPILL, VIGILO, House
+from tests.sync.house import MAPPINGS, SAMSPILL, VIGILO, House, Stumbling
 
 ELEVEN = re.compile(r"\d{11}")
 
@@ -187,3 +187,15 @@ def test_every_deed_is_in_the_log_of_events_and_the_chain_holds(house: House) ->
     head = chain(house.db, MUNICIPALITY_ORGNR)
     assert head is not None
     assert verify(house.db, MUNICIPALITY_ORGNR, [head]) == []
+
+
+def test_a_mistake_in_one_log_stops_no_other(house: House) -> None:
+    """The log that can't be routed is held for the operator; the other flows; when it is mended the hold is gone."""
+    house.tell(shared_level_2, shared_level_2)
+    house.settle(SAMSPILL, mapping=Stumbling(MAPPINGS[SAMSPILL], "P-10001"))
+    assert house.sync().sent[SAMSPILL] == 1
+    assert house.received("samspill") == ["P-10002"]
+    assert house.holds() == [("", "internal_error")]
+    house.settle(SAMSPILL, mapping=MAPPINGS[SAMSPILL])
+    assert house.sync().sent[SAMSPILL] == 1
+    assert house.holds() == []

@@ -243,13 +243,36 @@ def test_a_key_used_twice_loses_no_row(known: dict[Key, str]) -> None:
 
 
 def test_a_reference_that_leads_nowhere_is_left_out() -> None:
-    """A row that refers to a key that the record does not have refers to nothing, there and back."""
+    """A row that refers to a key that the record does not have refers to nothing."""
     read = RelayLog(goals=(Goal(id="g1", text="Mål", concern="gone"),))
     identified = _read(read)
     assert identified.log.goals[0].concern == ""
-    unknown = RelayLog(concerns=(Concern(id="c1", text="Uro"),), goals=(Goal(id="g9", text="Mål", concern="c1"),))
-    back = in_own_keys(unknown, {("goals", "k9"): "g9"})
-    assert (back.concerns[0].id, back.goals[0].id, back.goals[0].concern) == ("", "k9", "")
+
+
+def test_what_a_system_has_no_key_for_keeps_the_hubs_id() -> None:
+    """A new element, and what refers to it, go out under the hub's id; a known one under the system's key."""
+    log = RelayLog(concerns=(Concern(id="c1", text="Uro"),), goals=(Goal(id="g9", text="Mål", concern="c1"),))
+    out = in_own_keys(log, {("goals", "k9"): "g9"})
+    assert (out.concerns[0].id, out.goals[0].id, out.goals[0].concern) == ("c1", "k9", "c1")
+
+
+def test_a_key_may_be_the_hubs_own_id() -> None:
+    """A row that comes back under the id that the hub sent it with is that element, whatever its words are now."""
+    log = RelayLog(concerns=(Concern(id="c1", text="Uro"),))
+    back = RelayLog(concerns=(Concern(id="c1", text="Anna uro"),))
+    identified = in_hub_ids(back, {}, log, "log", lambda: "new")
+    assert identified.log.concerns[0].id == "c1"
+    assert identified.new_keys == {("concerns", "c1"): "c1"}
+
+
+def test_what_a_system_showed_before_is_known_again_by_its_own_words() -> None:
+    """A row without a known key is what the system last showed in the same words, be they coarser than the log's."""
+    log = RelayLog(meetings=(Meeting(id="m1", starts_at=datetime(2026, 11, 2, 8, 0, 30, tzinfo=UTC), place="Møterom"),))
+    coarse = Meeting(id="m1", starts_at=datetime(2026, 11, 2, 8, 0, tzinfo=UTC))
+    back = RelayLog(meetings=(coarse.model_copy(update={"id": "77"}),))
+    identified = in_hub_ids(back, {}, log, "log", lambda: "new", RelayLog(meetings=(coarse,)))
+    assert identified.log.meetings[0].id == "m1"
+    assert identified.new_keys == {("meetings", "77"): "m1"}
 
 
 def test_a_key_belongs_to_its_list() -> None:

@@ -216,7 +216,7 @@ def test_no_record_is_missed_in_a_system_that_was_never_read(house: House) -> No
     ("story", "rule"),
     [
         (violence, "violence"),
-        (protected_confidential, "address_protected"),
+        (protected_confidential, "free_text_unread"),
         (protected_strict, "address_protected"),
     ],
 )

@@ -287,3 +287,50 @@ def test_a_run_that_met_another_of_its_connection_waits_its_turn(house: House, r
     assert list(rows.sweep(house.time.now())) == [second]
     rows.work(second, GOING_ON)
     assert [row.state for row in house.rows(runs)] == [RunState.DONE] * 2
+
+
+# --- what is no longer configured --------------------------------------------------------------------------------
+
+
+def test_rows_of_what_was_removed_end_and_stop_nothing(house: House, rows: SyncRows, db: Database) -> None:
+    """A run and a change of a tenant that is gone have failed, a package is held; the sweep names them no more."""
+    house.tell(shared_level_2, kindergarten_goal_reached)
+    house.archive_folder.rmdir()
+    house.sync()
+    house.vigilo()["notat"][0]["tekst"] = "Solskinn song."
+    house.saved(house.vigilo())
+    house.pull(VIGILO)
+    house.cycle.route()
+    _booked(house, rows, minutes=15)
+    house.time.after(minutes=15)
+    other = SyncRows(db, {"900001010": replace(house.tenant, organisation_number="900001010")}, "worker-2")
+    due = list(other.sweep(house.time.now()))
+    assert len(due) == 3
+    for task in due:
+        other.work(task, GOING_ON)
+    assert list(other.sweep(house.time.now())) == []
+    (run,) = house.rows(runs, error_class="not_configured")
+    assert (run.state, run.outcome) == (RunState.FAILED, "not_configured")
+    ended = house.rows(deliveries, error_class="not_configured")
+    assert {(row.kind, row.state, row.sealed_payload is None) for row in ended} == {
+        (DeliveryKind.UPDATE, DeliveryState.FAILED, True),
+        (DeliveryKind.ARCHIVE, DeliveryState.HELD, False),
+    }
+
+
+def test_a_run_of_a_removed_connection_has_failed(house: House, rows: SyncRows, db: Database) -> None:
+    """The tenant stands, its connection does not."""
+    (task,) = _booked(house, rows, minutes=15)
+    house.tenant = replace(house.tenant, connections={})
+    _rows(house, db, "worker-1").work(task, GOING_ON)
+    (run,) = house.rows(runs)
+    assert (run.state, run.error_class) == (RunState.FAILED, "not_configured")
+
+
+def test_what_started_a_run_stands_on_it(house: House, rows: SyncRows) -> None:
+    """Booked in time it is the schedule, booked long after its start it is caught up with, by hand a person."""
+    _booked(house, rows, minutes=15)
+    house.time.after(minutes=45)
+    _booked(house, rows)
+    house.pull(SAMSPILL)
+    assert sorted(row.why for row in house.rows(runs)) == ["catch_up", "person", "schedule", "schedule"]

@@ -10,9 +10,10 @@ import pytest
 import hub.web
 from hub.relaylog.consent import Missing
 from hub.relaylog.gates import Decider
+from hub.store.connections import StopCode
 from hub.store.tables import RunState
-from hub.sync.archive import HOLDS
-from hub.sync.route import FIRST_CONTACT, NO_RECORD
+from hub.sync.archive import BROKEN, HOLDS
+from hub.sync.route import FIRST_CONTACT, NO_RECORD, RESTLESS
 from hub.web.status import ERRORS, TOLD
 from hub.web.words import LANGUAGES, WORDS, choose
 
@@ -27,16 +28,18 @@ def test_every_language_says_everything() -> None:
 
 
 def test_every_code_has_words() -> None:
-    """Each role, run state and error has a text, so that the page never lacks one."""
+    """Each role, run state, stop and error has a text, so that the page never lacks one."""
     wanted = [f"decider.{role}" for role in Decider] + [f"run.{state}" for state in RunState]
+    wanted += [f"verdict.{stop}" for stop in StopCode if stop is not StopCode.RATE_LIMITED]
     wanted += [f"error.{word}" for word in {*ERRORS.values(), "system", "answer", "send"}]
     assert set(wanted) <= set(WORDS["nb"])
 
 
 def test_reasons_that_reveal_have_no_words_of_their_own() -> None:
     """Every reason that may be told has words; those that reveal have none, and so can't be shown."""
-    archive = {hold.reason: hold.revealing for hold in HOLDS.values()}
-    tellable = {*map(str, Missing), "not_started", "protection_unknown", FIRST_CONTACT.reason, NO_RECORD.reason}
+    archive = {hold.reason: hold.revealing for hold in (*HOLDS.values(), BROKEN)}
+    tellable = {*map(str, Missing), "not_started", "protection_unknown", "internal_error"}
+    tellable |= {FIRST_CONTACT.reason, NO_RECORD.reason, RESTLESS.reason}
     revealing = {"violence", "address_protected", "guardian_barred", *(name for name, yes in archive.items() if yes)}
     assert tellable | (archive.keys() - revealing) | {"special"} == TOLD
     assert not revealing & TOLD

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import cast
@@ -26,7 +26,7 @@ from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.texts import PRIVATE_TEXTS
 from hub.sandbox.world import World
 from hub.store.database import Database, open_database
-from hub.store.tables import RunState, runs
+from hub.store.tables import RunState, connection_state, runs
 from hub.web.server import HEADERS, PortNotFree, serve_status, status_app
 from hub.web.words import WORDS, Language
 
@@ -258,3 +258,22 @@ def _words(node: etree._Element, path: str) -> list[str]:
 def _said(node: etree._Element) -> str:
     """Return the text in a node, blanks made one."""
     return cast("str", node.xpath("normalize-space()"))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"paused": True, "paused_by": "kari.it"}, "Satt på pause av kari.it"),
+        ({"parked_until": NOW + timedelta(hours=1)}, "Venter på kilden til 21.11.2026 kl. 11.00"),
+        (
+            {"breaker_state": "open", "breaker_until": NOW + timedelta(minutes=5)},
+            "Bryteren er åpen, neste forsøk 21.11.2026 kl. 10.05",
+        ),
+    ],
+)
+def test_what_stops_a_connection_is_said(db: Database, state: dict[str, object], said: str) -> None:
+    """Who paused it, or until when it waits, by the clock in Norway."""
+    connection = f"{MUNICIPALITY_ORGNR}/samspill"
+    with db.write() as tx:
+        tx.execute(insert(connection_state).values(tenant=MUNICIPALITY_ORGNR, connection=connection, **state))
+    assert said in _page(db, [connection])

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hub.operate.report import SPECIAL_RULE, ConnectionStatus, InboxItem
+from hub.operate.report import ConnectionStatus, InboxItem
+from hub.store.connections import Stop, StopCode
+from hub.store.inbox import SPECIAL_RULE
 from hub.web.status import Verdict, held_in_words, verdict, waiting_by_decider
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -34,6 +36,23 @@ WELL = ConnectionStatus(
         (replace(WELL, last_run="running", last_ended_at=None), Verdict("ok", "running")),
         (replace(WELL, last_run="", last_ended_at=None), Verdict("wait", "never")),
         (replace(WELL, held=1), Verdict("wait", "person")),
+        (
+            replace(WELL, failed=1, stop=Stop(StopCode.PAUSED, NOW, "kari.it")),
+            Verdict("wait", "paused", by="kari.it"),
+        ),
+        (replace(WELL, stop=Stop(StopCode.PARKED, NOW)), Verdict("wait", "parked", until=NOW)),
+        (
+            replace(WELL, last_run="failed", last_error="http_503", stop=Stop(StopCode.BREAKER_OPEN, NOW)),
+            Verdict("bad", "breaker_open", until=NOW),
+        ),
+        (
+            replace(WELL, last_run="queued", last_error="certificate_expired", next_try_at=NOW),
+            Verdict("wait", "again", "certificate", "certificate_expired", until=NOW),
+        ),
+        (
+            replace(WELL, failed=3, stuck={"http_422": 1, "unauthorized": 2}),
+            Verdict("bad", "send_failed", "send", "unauthorized"),
+        ),
         (replace(WELL, quarantined=1), Verdict("wait", "person")),
         (replace(WELL, conflicts=1), Verdict("wait", "person")),
         (replace(WELL, unknown=1), Verdict("wait", "look_up")),

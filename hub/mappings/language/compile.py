@@ -14,7 +14,7 @@ from hub.mappings.language import runtime
 from hub.mappings.language.codecs import Strange
 from hub.mappings.language.emit import Names, Putting, Reading
 from hub.mappings.language.pointers import found_at, pointer_text
-from hub.mappings.language.rules import Field, Rows, RuleTree, Values, every_rows
+from hub.mappings.language.rules import AnyField, Field, PlacedValues, Rows, RuleTree, ValuePlace, Values, every_rows
 from hub.mappings.language.runtime import CompiledRows, Found
 from hub.mappings.language.writing import Writing
 from hub.payloads.base import Tree
@@ -31,7 +31,7 @@ class Program:
     `order` is that in which elements are written: by what the lists feed, those that stand inside others last.
     """
 
-    read: Callable[[Tree], RelayLog]
+    read: Callable[[Tree, Found], RelayLog]
     put: Callable[[Tree, RelayLog, Writing, bool], None]
     writer: Callable[[Tree, Strange], Service | None]
     lists: tuple[CompiledRows, ...]
@@ -56,6 +56,7 @@ class _Compiler:
             "slot_key": runtime.slot_key, "found_at": found_at,
             "keep_strange": runtime.keep_strange, "object_at": runtime.object_at, "collapse": runtime.collapse,
             "read_values": runtime.read_values, "write_values": runtime.write_values,
+            "read_placed": runtime.read_placed, "write_placed": runtime.write_placed,
         })  # fmt: skip
 
     def program(self) -> Program:
@@ -71,7 +72,7 @@ class _Compiler:
         lists = tuple(self._compiled_rows(rows) for rows in self.tree.rows)
         known.update({f"ROWS{rows.rows.rule}": rows for rows in _all(lists)})
         return Program(
-            cast("Callable[[Tree], RelayLog]", known["read_root"]),
+            cast("Callable[[Tree, Found], RelayLog]", known["read_root"]),
             cast("Callable[[Tree, RelayLog, Writing, bool], None]", known["put_root"]),
             cast("Callable[[Tree, Strange], Service | None]", known["home_writer"]),
             lists, _by_depth(lists), self.places,
@@ -108,9 +109,8 @@ class _Compiler:
         fed = {"extensions", *(rows.collection for rows in every_rows(self.tree.rows))}
         lists = {name: f"tuple(found.lists[{name!r}])" for name in fed}
         self.lines += [
-            "def read_root(o):",
+            "def read_root(o, found):",
             "    un = []",
-            "    found = Found()",
             "    hw = home_writer(o, un)",
             *reading.lines,
             "    if un:",
@@ -183,6 +183,7 @@ class _Compiler:
             "    if un:",
             "        keep_strange(un, PATHS, found, k, w, p)",
             f"    found.lists[{rows.collection!r}].append({self._construct(rows.model, values)})",
+            f"    found.items[{rows.collection!r}].append(o)",
             *(f"    each(o, ROWS{inner.rule}, found, hw, k)" for inner in rows.nested),
         ]
 
@@ -190,18 +191,21 @@ class _Compiler:
         """Write the function that tells whether a fixed place says anything."""
         reading = Reading(self.names)
         for field in rows.fields:
-            if isinstance(field, Values):
-                reading.add(field)
-            else:
+            if isinstance(field, Field):
                 reading.load(field)
                 reading.values[field.name] = ("", _says_something(field))
+            else:
+                reading.add(field)
         inside = [f"holds(o, ROWS{inner.rule})" for inner in rows.nested]
         said = " or ".join([*(there for _, there in reading.values.values()), *inside]) or "None"
         self.lines += [f"def there_{rows.rule}(o):", "    un = []", *reading.lines, f"    return {said}"]
 
     def _authorship(self, rows: Rows, reading: Reading) -> tuple[str, str]:
         """Return the code for who wrote a row and when: by its mark, by its own place, or as the mapping says."""
-        writer = reading.values.get("writer", (self._unmarked(rows, "hw"), ""))[0]
+        writer = self._unmarked(rows, "hw")
+        if "writer" in reading.values:  # an empty place says nothing: then the mapping's own default does
+            said = reading.values["writer"][0]
+            writer = f"({said} if {said} is not None else {writer})"
         written_on = reading.values.get("written_on", ("None", ""))[0]
         if reading.marked is None:
             return writer, written_on
@@ -224,7 +228,7 @@ class _Compiler:
         """Return the code for the part of a row that says none."""
         return self._fixed_part(rows) or f"PART_OF[{writer}]"
 
-    def _values(self, fields: Iterable[Field | Values]) -> None:
+    def _values(self, fields: Iterable[AnyField]) -> None:
         for field in fields:
             if isinstance(field, Values):
                 reading = Reading(self.names)
@@ -234,6 +238,22 @@ class _Compiler:
                 self.lines += [f"def values_{field.rule}(o, un):", *reading.lines, f"    return {call}"]
                 putting = Putting(self.names, field.model, None)
                 self.lines += putting.function(f"put_{field.rule}", field.fields)
+            elif isinstance(field, PlacedValues):
+                places = [self._value_place(place, field.model) for place in field.places]
+                self.lines.append(f"PLACES{field.rule} = ({', '.join(places)},)")
+
+    def _value_place(self, place: ValuePlace, model: type[Frozen]) -> str:
+        """Write the functions of one fixed place, and return the code for all that is known of it."""
+        number, reading = place.rule, Reading(self.names)
+        for field in place.fields:
+            reading.add(field)
+        there = " or ".join(there for _, there in reading.values.values()) or "None"
+        fixed = {name: (self.names.name(f"SET{number}_{name}", value), "") for name, value in place.fixed.items()}
+        call = self._construct(model, reading.values | fixed)
+        self.lines += [f"def values_{number}(o, un):", *reading.lines, f"    return {call} if {there} else None"]
+        self.lines += Putting(self.names, model, None).function(f"put_{number}", place.fields)
+        written = tuple(at for field in place.fields if field.writes for at in field.at)
+        return f"(values_{number}, put_{number}, {self.names.name(f'AT{number}', written)})"
 
 
 def _says_something(field: Field) -> str:

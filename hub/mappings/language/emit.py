@@ -9,7 +9,7 @@ from __future__ import annotations
 from hub.mappings.language.codecs import Codes, Joined, Many, Text
 from hub.mappings.language.marked import Marked
 from hub.mappings.language.pointers import Pointer, counts_rows, pointer_text
-from hub.mappings.language.rules import Field, Values
+from hub.mappings.language.rules import AnyField, Field, PlacedValues, Values
 from hub.mappings.language.times import Day, Moment
 from hub.relaylog.model import Frozen, nested_model
 
@@ -88,9 +88,13 @@ class Reading(Objects):
         self.values: dict[str, tuple[str, str]] = {}
         self.marked: int | None = None
 
-    def add(self, field: Field | Values) -> None:
-        """Read one field, or one list of values."""
+    def add(self, field: AnyField) -> None:
+        """Read one field, or several values."""
         number = field.rule
+        if isinstance(field, PlacedValues):
+            self.line(f"v{number} = read_placed(o, PLACES{number}, un)")
+            self.values[field.name] = (f"v{number}", f"v{number}")
+            return
         if isinstance(field, Values):
             found = self.lookup(field.each, number)
             self.line(f"v{number} = read_values({found}, values_{number}, {number}, PLACES, un)")
@@ -139,9 +143,15 @@ class Putting(Objects):
         self.part = part
         self.writer = unmarked
 
-    def function(self, name: str, fields: tuple[Field | Values, ...]) -> list[str]:
+    def function(self, name: str, fields: tuple[AnyField, ...]) -> list[str]:
         """Return the lines of a function that puts these fields."""
-        written = sorted((field for field in fields if field.writes), key=lambda field: field.name == "part")
+        for field in fields:  # first: it makes objects, and none must have been looked for before
+            if isinstance(field, PlacedValues) and field.writes:
+                self._put_placed(field)
+        written = sorted(
+            (field for field in fields if field.writes and not isinstance(field, PlacedValues)),
+            key=lambda field: field.name == "part",
+        )
         self.writer = self._writer_now(fields)
         groups = dict.fromkeys(field.name.rpartition(".")[0] for field in written)
         for group in groups:
@@ -153,12 +163,18 @@ class Putting(Objects):
             head.append("    i = e.id")
         return [*head, *self.lines, "    return"]
 
-    def _writer_now(self, fields: tuple[Field | Values, ...]) -> str:
+    def _put_placed(self, field: PlacedValues) -> None:
+        self.line(f"v = e.{field.name}")
+        cleared = f" or (clear and {self._cleared(field.name)})" if self.collection is not None else ""
+        self.line(f"if v{cleared}:")
+        self.line(f"write_placed(o, v, PLACES{field.rule}, ctx)", 2)
+
+    def _writer_now(self, fields: tuple[AnyField, ...]) -> str:
         """Return the code for who the row says wrote it, asked after all but the part is put."""
         found = self.unmarked
         for field in fields:
             if isinstance(field, Field) and field.name == "writer":
-                found = f"{self.names.decode(field)}({self.source(field)}, [])"
+                found = f"({self.names.decode(field)}({self.source(field)}, []) or {found})"
         for field in fields:
             if isinstance(field, Field) and isinstance(field.codec, Marked):
                 found = f"({self.names.decode(field)}({self.source(field)}, [])[1] or {found})"
@@ -261,6 +277,8 @@ class Putting(Objects):
         elif isinstance(codec, Codes):
             targets = self.names.name(f"T{field.rule}", codec.target)
             self.line(f"s = {targets}.get(v)", 2)
+            if field.name == "writer":
+                decoded = f"({decoded} or {self.unmarked})"
             self.line(f"if s is not None and s != {raw} and (new or {decoded} != v):", 2)
             self._store(field.at[0], "s", 3)
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hub.mappings.language.conditions import record_conditions
 from hub.mappings.language.nodes import (
     as_choice,
@@ -20,11 +22,17 @@ from hub.payloads.yamlfile import FileError, Mark, YamlMap, YamlNode, YamlScalar
 from hub.relaylog.codes import Part, Service
 from hub.relaylog.model import SCHEMA
 
+NEW_IDS = {"hub": True, "system": False}
+"""Whose id a new row gets as its key: the hub's, or one that the system gives when it takes the row in."""
+
 ORIGINS = ("published", "observed", "assumed", "confirmed")
 HEADER_KEYS = (
-    "mapping", "extends", "version", "canonical", "origin", "payload", "when", "volatile", "on_create", "part",
-    "writer", "own", "required", "unknown", "codes", "persons", "fields", "tests",
+    "mapping", "extends", "version", "canonical", "origin", "payload", "when", "volatile", "on_create", "new_ids",
+    "part", "writer", "own", "required", "unknown", "codes", "persons", "fields", "tests",
 )  # fmt: skip
+IDENTITY = r"(?=.{3,120}$)(?!.*[0-9]{11})[a-z0-9]+(-[a-z0-9]+)*/[a-z0-9]+(-[a-z0-9]+)*"
+"""A mapping's id, system/template: it stands in events, where nothing that could be a person's may stand."""
+
 SERVICES = {str(service): service for service in Service}
 PARTS = {str(part): part for part in Part}
 
@@ -48,15 +56,15 @@ def header_of(root: YamlMap, filled: set[str]) -> Header:
         required=tuple(as_choice(node, "a path of this mapping", {name: name for name in filled})
                        for node in items(root, "required")),
         tests=tuple(_sample(node) for node in items(root, "tests")),
+        names_new="new_ids" in root.items and as_choice(root.items["new_ids"], "new_ids", NEW_IDS),
     )  # fmt: skip
 
 
 def _identity(node: YamlNode, key: str) -> str:
     name = as_text(node, key)
-    if not all(part.replace("-", "").isalnum() for part in name.split("/")) or name.count("/") != 1:
-        raise FileError(
-            node.mark, f"'{name}' is no name of a mapping", "Write system/template, such as vigilo/stafettlogg"
-        )
+    if not re.fullmatch(IDENTITY, name):
+        remedy = "Write system/template in small letters a-z, digits and hyphens, such as vigilo/stafettlogg"
+        raise FileError(node.mark, f"'{name}' is no name of a mapping", remedy)
     return name
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from hub.mappings.language.conditions import exclusive
 from hub.mappings.language.pointers import Pointer, pointer_text
-from hub.mappings.language.rules import Field, Rows, Rule, Values, every_rows
+from hub.mappings.language.rules import AnyField, Field, Rows, Rule, every_rows
 from hub.payloads.yamlfile import FileError, Mark
 
 
@@ -52,7 +52,7 @@ def check_lists(lists: Sequence[Rows], rules: Sequence[Rule]) -> None:
         check_lists(rows.nested, rules)
 
 
-def check_references(fields: Iterable[Field | Values], lists: Sequence[Rows], rules: Sequence[Rule]) -> None:
+def check_references(fields: Iterable[AnyField], lists: Sequence[Rows], rules: Sequence[Rule]) -> None:
     """Refuse references to elements that no list of the mapping feeds, or whose keys don't tell them apart."""
     every = list(every_rows(lists))
     fed = {rows.collection for rows in every}

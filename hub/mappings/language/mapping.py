@@ -14,8 +14,8 @@ from hub.mappings.language.errors import MappingError, Refused, Unclaimed
 from hub.mappings.language.nodes import FileText
 from hub.mappings.language.overrides import whole_file
 from hub.mappings.language.pointers import Pointer, pointer_text
-from hub.mappings.language.rules import Field, Rows, RuleTree, Sample, Values, every_rows
-from hub.mappings.language.runtime import Clear, copied, fill, says
+from hub.mappings.language.rules import AnyField, PlacedValues, Rows, RuleTree, Sample, Values, every_rows
+from hub.mappings.language.runtime import Clear, Found, copied, fill, says
 from hub.mappings.language.source import tree_of
 from hub.mappings.language.writing import Writing
 from hub.payloads.base import Tree
@@ -96,7 +96,7 @@ class Mapping:
         Raises MappingError where the record isn't what the mapping expects, or lacks what it requires.
         """
         try:
-            log = self._program.read(_record(tree))
+            log = self._program.read(_record(tree), Found())
         except Refused as refused:
             raise self._error(refused) from None
         self._check_required(log)
@@ -105,12 +105,39 @@ class Mapping:
     def write(self, record: Tree | None, log: RelayLog, *, clear: Clear = _NO_CLEAR) -> Tree:
         """Return the target's last record with a log put on it, or a new record; `record` itself is left as it is.
 
-        Element ids in the log are the target's keys, or "" and unknown ones for new elements, which get no key here.
+        Element ids in the log are the target's keys, or "" and unknown ones for new elements. A new row gets no key, or
+        where `new_ids: hub` says so the id of its element.
         Elements that the log lacks stay. An empty value keeps the record's, unless (list, element id, field) stands
         in `clear` (list and id are "" for the log's own fields). What reads back equal is not rewritten.
         Raises MappingError where the record isn't what the mapping expects.
         """
         return self._written(record, log, clear).root
+
+    def shown(self, record: Tree | None, log: RelayLog, *, clear: Clear = _NO_CLEAR) -> tuple[Tree, RelayLog]:
+        """Return what `write` does, and how it reads: each element under the id that it was written with.
+
+        A template may say less of an element than the log, and give a new row no key: this tells which is which.
+        Raises as `write` does.
+        """
+        writing, found = self._written(record, log, clear), Found()
+        try:
+            read = self._program.read(writing.root, found)
+        except Refused as refused:
+            raise self._error(refused) from None
+        ids = {
+            (collection, id(home.item)): element_id
+            for collection, homes in writing.homes.items()
+            for element_id, home in homes.items()
+        }
+        lists = {
+            collection: tuple(
+                element.model_copy(update={"id": ids.get((collection, id(item)), element.id)})
+                for element, item in zip(elements, found.items[collection], strict=True)
+            )
+            for collection, elements in found.lists.items()
+            if collection != "extensions"
+        }
+        return writing.root, read.model_copy(update=lists)
 
     def left_out(self, record: Tree | None, log: RelayLog, *, clear: Clear = _NO_CLEAR) -> tuple[tuple[str, str], ...]:
         """Return the elements, as (list, id), that `write` finds no place for: a measure without a goal, where the
@@ -125,7 +152,7 @@ class Mapping:
         try:
             if record is not None:
                 out.update((name, copied(value)) for name, value in _record(record).items())
-            writing = Writing(out, clear, log.language, None)
+            writing = Writing(out, clear, log.language, None, names_new=self.tree.header.names_new)
             program.put(out, log, writing, record is None)
             writing.writer = program.writer(out, [])  # as the record says by now, for so it will be read
             if record is None:
@@ -197,12 +224,16 @@ def _note_rows(around: Pointer, rows: Rows, lists: set[Pointer], objects: set[Po
         _note_rows(here, inner, lists, objects)
 
 
-def _note_shapes(around: Pointer, fields: Iterable[Field | Values], lists: set[Pointer], objects: set[Pointer]) -> None:
+def _note_shapes(around: Pointer, fields: Iterable[AnyField], lists: set[Pointer], objects: set[Pointer]) -> None:
     for field in fields:
         if isinstance(field, Values):
             lists.add(around + field.each)
             objects.add(around + field.each)
             _note_shapes(around + field.each, field.fields, lists, objects)
+            continue
+        if isinstance(field, PlacedValues):
+            for place in field.places:
+                _note_shapes(around, place.fields, lists, objects)
             continue
         _note_places(around, field.at, objects)
         if isinstance(field.codec, Lines) or (isinstance(field.codec, Many) and not field.codec.separator):
@@ -226,11 +257,15 @@ def _paths(tree: RuleTree) -> Iterable[tuple[str, bool]]:
             yield prefix + name, rows.writes
 
 
-def _field_paths(prefix: str, fields: Iterable[Field | Values], *, written: bool) -> Iterable[tuple[str, bool]]:
+def _field_paths(prefix: str, fields: Iterable[AnyField], *, written: bool) -> Iterable[tuple[str, bool]]:
     for field in fields:
         yield prefix + field.name, written and field.writes
         if isinstance(field, Values):
             yield from _field_paths(f"{prefix}{field.name}[].", field.fields, written=written and field.writes)
+        for place in field.places if isinstance(field, PlacedValues) else ():
+            yield from _field_paths(f"{prefix}{field.name}[].", place.fields, written=written)
+            for name in place.fixed:
+                yield f"{prefix}{field.name}[].{name}", written
 
 
 def _without(tree: Tree, pointer: Pointer) -> Tree:

@@ -63,6 +63,8 @@ def _fields(base: YamlNode, over: YamlNode) -> YamlMap:
 
 def _rule(base: YamlNode, over: YamlNode) -> YamlNode:
     """Lay one rule over another; a place alone is short for `at`. It stands where the override says it."""
+    if isinstance(base, YamlList) or isinstance(over, YamlList):  # fixed places of values are said as a whole
+        return over
     before, after = _long(base), _long(over)
     for one, other in (("at", "jmes"), ("jmes", "at")):
         if one in after.items and other not in after.items:

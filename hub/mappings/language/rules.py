@@ -89,6 +89,35 @@ class Values:
     writes: bool
 
 
+@dataclass(frozen=True)
+class ValuePlace:
+    """A fixed place for one value; `fixed` are canonical values that whatever stands here has."""
+
+    rule: int
+    fields: tuple[Field, ...]
+    fixed: dict[str, object]
+
+
+@dataclass(frozen=True)
+class PlacedValues:
+    """Values inside an element of which each has a fixed place, such as the signatures that a form has room for.
+
+    They are written as a whole: all of them where there is room, else none.
+    """
+
+    rule: int
+    name: str
+    model: type[Frozen]
+    places: tuple[ValuePlace, ...]
+
+    @property
+    def writes(self) -> bool:
+        """Tell whether anything is written."""
+        return any(field.writes for place in self.places for field in place.fields)
+
+
+AnyField = Field | Values | PlacedValues
+
 Constants = tuple[tuple[Pointer, str], ...]
 """Text that every new record or row gets at these places."""
 
@@ -103,8 +132,10 @@ class Rows:
     apart; with `within`, they do so only inside the element around. `alike` are the fields by which a row without a key
     is known again. `belongs` is the element's field that holds the
     enclosing element's id, `home` that element's collection and `inside` the rule of its list. `adopts` is the rule
-    of the nested list whose elements stand here while they belong to nothing. `writer` and `part` are fixed values;
-    without them the fields, the mark in a text, the mapping's own default and the writer decide.
+    of the nested list whose elements stand here while they belong to nothing. `like` is the rule of the list whose
+    rows may come to stand here, and the other way: its own, or that of the list which it, or the orphans' list around
+    it, is a copy of. `writer` and `part` are fixed values; without them the fields, the mark in a text, the mapping's
+    own default and the writer decide.
     """
 
     rule: int
@@ -116,7 +147,7 @@ class Rows:
     within: bool
     alike: tuple[str, ...]
     key_rule: int
-    fields: tuple[Field | Values, ...]
+    fields: tuple[AnyField, ...]
     nested: tuple[Rows, ...]
     where: tuple[Condition, ...]
     fixed: dict[str, object]
@@ -127,6 +158,7 @@ class Rows:
     home: str | None
     inside: int | None
     adopts: int | None
+    like: int
     writes: bool
 
 
@@ -135,6 +167,26 @@ def every_rows(lists: Iterable[Rows]) -> Iterator[Rows]:
     for rows in lists:
         yield rows
         yield from every_rows(rows.nested)
+
+
+def rows_around(lists: Iterable[Rows], around: Pointer = ()) -> Iterator[tuple[Pointer, Rows]]:
+    """Yield every list with where its rows stand, their numbers left out."""
+    for rows in lists:
+        here = (*around, *rows.each)
+        yield here, rows
+        yield from rows_around(rows.nested, here)
+
+
+def fields_around(fields: Iterable[AnyField], around: Pointer = ()) -> Iterator[tuple[Pointer, Field]]:
+    """Yield every single field, also of values, with where the object stands that it is read from."""
+    for field in fields:
+        if isinstance(field, Field):
+            yield around, field
+        elif isinstance(field, Values):
+            yield from fields_around(field.fields, (*around, *field.each))
+        else:
+            for place in field.places:
+                yield from fields_around(place.fields, around)
 
 
 @dataclass(frozen=True)
@@ -147,7 +199,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Header:
-    """What a mapping says of itself. `options` are the payload's, as plain data; `extends` is the base's id."""
+    """What a mapping says of itself. `options` are the payload's, as plain data; `extends` is the base's id.
+
+    `names_new` tells that a new row takes the hub's id of its element as its key; else the system gives it one.
+    """
 
     id: str
     version: int
@@ -162,6 +217,7 @@ class Header:
     part: Part | None
     required: tuple[str, ...]
     tests: tuple[Sample, ...]
+    names_new: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +229,7 @@ class RuleTree:
 
     header: Header
     writer: Field | Service | None
-    fields: tuple[Field | Values, ...]
+    fields: tuple[AnyField, ...]
     rows: tuple[Rows, ...]
     rules: tuple[Rule, ...]
     lists: frozenset[str]

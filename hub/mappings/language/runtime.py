@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hub.mappings.language.codecs import Strange, text_of
 from hub.mappings.language.errors import Refused
 from hub.mappings.language.pointers import Pointer, found_at, object_on_the_way, pointer_text
-from hub.mappings.language.rules import Condition, Rows
+from hub.mappings.language.rules import Condition, Field, Rows
 from hub.payloads.base import Tree
 from hub.relaylog.codes import Part, Service, part_of
 from hub.relaylog.model import Element, Extension, Frozen
@@ -26,12 +26,13 @@ PART_OF: dict[Service | None, Part] = {service: part_of(service) for service in 
 
 
 class Found:
-    """Elements read so far from one record, by list, and the keys seen in each list."""
+    """Elements read so far from one record, by list, the rows that they stood in, and the keys seen in each list."""
 
-    __slots__ = ("keys", "lists")
+    __slots__ = ("items", "keys", "lists")
 
     def __init__(self) -> None:
         self.lists: defaultdict[str, list[Element]] = defaultdict(list)
+        self.items: defaultdict[str, list[Tree]] = defaultdict(list)
         self.keys: defaultdict[str, set[str]] = defaultdict(set)
 
 
@@ -75,7 +76,14 @@ class CompiledRows:
     @cached_property
     def moves(self) -> bool:
         """Tell whether a row may stand elsewhere after its element has come to belong to another."""
-        return self.rows.slot is None and (self.rows.home is not None or self.rows.adopts is not None)
+        nested = self.rows.home is not None or self.rows.adopts is not None
+        return nested and self.rows.slot is None and not self.rows.within
+
+    @cached_property
+    def refers(self) -> tuple[tuple[str, str], ...]:
+        """The fields in which a row names other elements, each with their list."""
+        fields = [field for field in self.rows.fields if isinstance(field, Field)]
+        return tuple((field.name, field.target.reference) for field in fields if field.target.reference)
 
     def pointer(self, place: int | str) -> str:
         """Return a row's pointer, relative to the object that holds the list; a fixed place has no number."""
@@ -227,6 +235,51 @@ def write_values(
             put(item, value, writing, True)  # noqa: FBT003 - new, by place as in compiled code
         written.append(item)
     return written
+
+
+CompiledPlace = tuple[
+    Callable[[Tree, Strange], Frozen | None], Callable[[Tree, Frozen, "Writing", bool], None], tuple[Pointer, ...]
+]
+"""A fixed place of a value: how it is read and put, and where it is written."""
+
+
+def read_placed(tree: Tree, places: tuple[CompiledPlace, ...], strange: Strange) -> tuple[Frozen, ...]:
+    """Read the values that stand in fixed places; an empty place is none."""
+    found = (read(tree, strange) for read, _, _ in places)
+    return tuple(value for value in found if value is not None)
+
+
+def write_placed(tree: Tree, values: tuple[Frozen, ...], places: tuple[CompiledPlace, ...], writing: Writing) -> None:
+    """Write values in fixed places: one that stands somewhere stays there, others take a place that can say them.
+
+    Where there is not room for all of them, nothing is written: half of a list would say something else.
+    """
+    present = [read(tree, []) for read, _, _ in places]
+    left, chosen = list(values), list[Frozen | None]()
+    for before in present:
+        chosen.append(before if before in left else None)
+        if before is not None and before in left:
+            left.remove(before)
+    for value in left:
+        free = sorted((n for n, one in enumerate(chosen) if one is None), key=lambda n: present[n] is not None)
+        place = next((n for n in free if _can_say(places[n], value, writing)), None)
+        if place is None:
+            return
+        chosen[place] = value
+    for (_, put, at), before, after in zip(places, present, chosen, strict=True):
+        if before != after:
+            for pointer in at:
+                if found_at(tree, pointer) is not None:
+                    object_on_the_way(tree, pointer)[pointer[-1]] = None
+        if after is not None and before != after:
+            put(tree, after, writing, True)  # noqa: FBT003 - new, by place as in compiled code
+
+
+def _can_say(place: CompiledPlace, value: Frozen, writing: Writing) -> bool:
+    read, put, _ = place
+    trial: Tree = {}
+    put(trial, value, writing, True)  # noqa: FBT003 - new, by place as in compiled code
+    return read(trial, []) == value
 
 
 def collapse(tree: Tree, pointer: Pointer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from hub.mappings.language.header import HEADER_KEYS, ORIGINS
+from hub.mappings.language.header import HEADER_KEYS, IDENTITY, NEW_IDS, ORIGINS
 from hub.mappings.language.options import CODE_KEYS, option_keys
 from hub.mappings.language.source import BESIDE_EACH, ROWS_KEYS
 from hub.mappings.language.targets import Target, names, target
@@ -40,7 +40,7 @@ _SHARED: Schema = {
     },
 }  # fmt: skip
 
-_OPTIONAL = ("volatile", "on_create", "part", "writer", "own", "required", "unknown", "codes", "persons")
+_OPTIONAL = ("volatile", "on_create", "new_ids", "part", "writer", "own", "required", "unknown", "codes", "persons")
 """Keys of the head that an override may remove."""
 
 _FIXED = ("fields", "was", "status")
@@ -56,6 +56,7 @@ _PLAIN: dict[str, str] = {
     "when": "Hvilke poster som er av denne malen. Alle vilkår må holde, og nøyaktig én kartlegging må kjenne posten",
     "volatile": "Steder som ikke teller som endring, for eksempel når loggen sist ble åpnet",
     "on_create": "Fast tekst som en ny post eller rad får på disse stedene",
+    "new_ids": "hub: nye rader får huben sin id som nøkkel. system: systemet gir dem sin egen (forvalg)",
     "part": "Hva slags tekst dette er. Uten part avgjør den som skrev",
     "writer": "Tjenesten som har skrevet: et ord, eller stedet der det står",
     "own": "Tjenester som skriver i systemet selv; teksten deres står uten merke",
@@ -125,8 +126,8 @@ def _header(key: str) -> Schema:
         "additionalProperties": False,
     }  # fmt: skip
     forms: dict[str, Schema] = {
-        "mapping": {"type": "string", "pattern": "^[^/ ]+/[^/ ]+$"},
-        "extends": {"type": "string", "pattern": "^[^/ ]+/[^/ ]+$"},
+        "mapping": {"type": "string", "pattern": f"^{IDENTITY}$"},
+        "extends": {"type": "string", "pattern": f"^{IDENTITY}$"},
         "version": {"type": ["integer", "string"], "minimum": 1, "pattern": "^[1-9][0-9]*$"},
         "canonical": {"const": SCHEMA},
         "origin": {"enum": list(ORIGINS)},
@@ -136,6 +137,7 @@ def _header(key: str) -> Schema:
         "when": _conditions(record=True),
         "volatile": pointers,
         "on_create": texts,
+        "new_ids": {"enum": list(NEW_IDS)},
         "part": {"enum": [str(part) for part in Part]},
         "writer": _writer(),
         "own": {"type": "array", "items": {"enum": [str(service) for service in Service]}},
@@ -235,7 +237,17 @@ def _values(model: type[Frozen]) -> Schema:
         "one_way": _described("one_way", {"const": "read"}),
         "fields": _fields(model, lists=False),
     }
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    place: Schema = {
+        "type": "object", "additionalProperties": False, "required": ["fields"],
+        "properties": {"set": _described("set", _constants(model)), "fields": properties["fields"]},
+    }  # fmt: skip
+    listed: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"anyOf": [listed, {"type": "array", "items": place, "minItems": 1}]}
+
+
+def _constants(model: type[Frozen]) -> Schema:
+    known: Schema = {"enum": list(model.model_fields)}
+    return {"type": "object", "propertyNames": known, "additionalProperties": _WORD}
 
 
 def _rows(model: type[Frozen]) -> Schema:
@@ -249,7 +261,7 @@ def _rows(model: type[Frozen]) -> Schema:
         "belongs": {"enum": belongs} if belongs else {"not": {}},
         "orphans": _POINTER,
         "where": _conditions(record=False),
-        "set": {"type": "object", "propertyNames": {"enum": list(model.model_fields)}, "additionalProperties": _WORD},
+        "set": _constants(model),
         "on_create": {"type": "object", "additionalProperties": _WORD, "propertyNames": _POINTER},
         "person": _person(("at", "table")),
         "part": {"anyOf": [{"enum": [str(part) for part in Part]}, {"$ref": "#/$defs/rule-part"}]},

@@ -10,6 +10,7 @@ from hub.mappings.language import expressions
 from hub.mappings.language.codecs import Policy
 from hub.mappings.language.codelists import CodeList
 from hub.mappings.language.conditions import row_conditions
+from hub.mappings.language.formplaces import check_places
 from hub.mappings.language.header import PARTS, SERVICES, constants, header_of, items, own_services, payload_of
 from hub.mappings.language.lint import Claim, check_claims, check_lists, check_references, check_slots
 from hub.mappings.language.marked import Marked
@@ -33,7 +34,7 @@ from hub.mappings.language.options import (
 )
 from hub.mappings.language.persons import Persons, person_tables
 from hub.mappings.language.pointers import Pointer, counts_rows
-from hub.mappings.language.rules import Field, Rows, Rule, RuleTree, Values
+from hub.mappings.language.rules import AnyField, Field, PlacedValues, Rows, Rule, RuleTree, ValuePlace, Values
 from hub.mappings.language.targets import Target, names, target
 from hub.payloads.yamlfile import FileError, Mark, YamlList, YamlMap, YamlNode, YamlScalar
 from hub.relaylog.codes import Service
@@ -62,7 +63,9 @@ def tree_of(root: YamlMap, file: str, shared: dict[str, CodeList]) -> RuleTree:
     check_slots(rows, builder.rules)
     _check_used(root, file, builder)
     used = frozenset(name for name in shared if f"list:{name}" in around.used)
-    return RuleTree(header, writer, fields, rows, tuple(builder.rules), used)
+    tree = RuleTree(header, writer, fields, rows, tuple(builder.rules), used)
+    check_places(root, tree)
+    return tree
 
 
 def _policy(root: YamlMap) -> Policy:
@@ -98,7 +101,8 @@ class _Builder:
     """Builds fields and rows, numbering each rule as it is met, and notes who claims which place to write.
 
     `claims` are by the rule of the list around, None for the record. `adopting` are lists at the top that take the
-    rows of a nested list while they belong to nothing.
+    rows of a nested list while they belong to nothing; while one is made (`copying`), the lists inside it are the
+    nested list's again, and their orphans have their list already.
     """
 
     def __init__(self, around: Surroundings, persons: Persons) -> None:
@@ -107,6 +111,7 @@ class _Builder:
         self.rules: list[Rule] = []
         self.claims: dict[int | None, list[Claim]] = {None: []}
         self.adopting: list[Rows] = []
+        self.copying = False
         self.adopting_claims: list[Claim] = []
 
     def default_writer(self, root: YamlMap) -> Field | Service | None:
@@ -120,9 +125,9 @@ class _Builder:
 
     def fields(
         self, node: YamlNode, model: type[Frozen], prefix: str, within: _Within | None
-    ) -> tuple[tuple[Field | Values, ...], tuple[Rows, ...]]:
+    ) -> tuple[tuple[AnyField, ...], tuple[Rows, ...]]:
         """Read a `fields` map: values of `model`, and lists of elements (named with `[]`)."""
-        found: list[Field | Values] = []
+        found: list[AnyField] = []
         rows: list[Rows] = []
         claims = self.claims[within.rule if within else None]
         entries = self._without_persons(as_map(node, "fields"), model)
@@ -206,21 +211,33 @@ class _Builder:
         codec = codec_of(rule, found, spec, 1, self.around)
         return Field(rule, name, found, (), codec, is_written(spec), expression=expression)
 
-    def _values(self, node: YamlNode, model: type[Frozen], name: str, path: str) -> Values:
+    def _values(self, node: YamlNode, model: type[Frozen], name: str, path: str) -> Values | PlacedValues:
         what = f"the list {name}"
+        if isinstance(node, YamlList):
+            rule = self._number(path, (), node.mark)
+            return PlacedValues(rule, name, model, tuple(self._value_place(one, model, path) for one in node.items))
         spec = as_map(node, what, ("each", "fields", "one_way"))
         each = as_written_pointer(required(spec, "each", what), "each")
         rule = self._number(path, each, node.mark)
-        entries = as_map(required(spec, "fields", what), "fields")
+        found = self._value_fields(required(spec, "fields", what), model, path)
+        check_claims([claim for field in found for claim in _claims_of(field, self.rules[field.rule].mark)])
+        return Values(rule, name, model, each, found, is_written(spec))
+
+    def _value_place(self, node: YamlNode, model: type[Frozen], path: str) -> ValuePlace:
+        spec = as_map(node, "a place of a value", ("set", "fields"))
+        rule = self._number(path, (), node.mark)
+        found = self._value_fields(required(spec, "fields", "a place of a value"), model, path)
+        fixed = _fixed(spec, model)
+        _check_once(spec, [field.name for field in found], fixed)
+        return ValuePlace(rule, found, fixed)
+
+    def _value_fields(self, node: YamlNode, model: type[Frozen], path: str) -> tuple[Field, ...]:
+        entries = as_map(node, "fields")
         found: list[Field] = []
-        claims: list[Claim] = []
         for inner, value in entries.items.items():
             self._check_name(inner, model, entries.keys[inner])
-            field = self._field(value, model, inner, f"{path}[].{inner}")
-            claims += _claims_of(field, entries.keys[inner])
-            found.append(field)
-        check_claims(claims)
-        return Values(rule, name, model, each, tuple(found), is_written(spec))
+            found.append(self._field(value, model, inner, f"{path}[].{inner}"))
+        return tuple(found)
 
     def _lists(self, node: YamlNode, name: str, mark: Mark, within: _Within | None) -> list[Rows]:
         collection = name.removesuffix("[]")
@@ -241,14 +258,16 @@ class _Builder:
 
     def _adopt(self, spec: YamlMap, rows: Rows, mark: Mark) -> None:
         """Make the list at the top where a nested list's elements stand while they belong to nothing."""
-        if "orphans" not in spec.items:
+        if "orphans" not in spec.items or self.copying:
             return
         node = spec.items["orphans"]
         if rows.belongs is None:
             raise FileError(spec.keys["orphans"], "nothing is an orphan at the top", "Remove 'orphans'")
         alone = {key: value for key, value in spec.items.items() if key not in ("orphans", "belongs", "key_within")}
         around = YamlMap(alone | {"each": node}, spec.keys, spec.mark)
-        twin = replace(self._rows(around, rows.collection, None), adopts=rows.rule)
+        self.copying = True
+        twin = _copy_of(rows, replace(self._rows(around, rows.collection, None), adopts=rows.rule))
+        self.copying = False
         self.adopting.append(twin)
         self.adopting_claims.append(Claim(f"{rows.collection}[]", twin.each, mark, whole=True))
 
@@ -272,7 +291,7 @@ class _Builder:
             fields=(*beside, *fields), nested=nested,
             where=row_conditions(spec.items["where"]) if "where" in spec.items else (),
             fixed=fixed, on_create=constants(spec), belongs=belongs,
-            home=within.collection if within else None, inside=within.rule if within else None, adopts=None,
+            home=within.collection if within else None, inside=within.rule if within else None, adopts=None, like=rule,
             writes=is_written(spec),
             writer=_word(spec, "writer", SERVICES), part=_word(spec, "part", PARTS),
         )  # fmt: skip
@@ -290,9 +309,7 @@ class _Builder:
         claims += [claim for field in beside for claim in _claims_of(field, spec.keys[field.name])]
         check_claims([Claim("the key", key, spec.keys["key"], whole=False) for key in keys] + claims)
 
-    def _beside_each(
-        self, spec: YamlMap, model: type[Frozen], name: str, fields: tuple[Field | Values, ...]
-    ) -> list[Field]:
+    def _beside_each(self, spec: YamlMap, model: type[Frozen], name: str, fields: tuple[AnyField, ...]) -> list[Field]:
         marked = [field for field in fields if isinstance(field, Field) and isinstance(field.codec, Marked)]
         if len(marked) > 1:
             raise FileError(spec.mark, "two texts of one element carry the mark", "Mark the main text only")
@@ -310,9 +327,17 @@ class _Builder:
         return found
 
 
-def _claims_of(field: Field | Values, mark: Mark) -> list[Claim]:
+def _copy_of(rows: Rows, twin: Rows) -> Rows:
+    """Note that a list made twice from one entry has rows of one kind, and so have the lists inside it."""
+    nested = tuple(_copy_of(one, other) for one, other in zip(rows.nested, twin.nested, strict=True))
+    return replace(twin, like=rows.like, nested=nested)
+
+
+def _claims_of(field: AnyField, mark: Mark) -> list[Claim]:
     if not field.writes:
         return []
+    if isinstance(field, PlacedValues):
+        return [claim for place in field.places for one in place.fields for claim in _claims_of(one, mark)]
     places = field.at if isinstance(field, Field) else (field.each,)
     return [Claim(field.name, place, mark, whole=False) for place in places]
 
@@ -377,7 +402,7 @@ def _within_parent(spec: YamlMap, within: _Within | None) -> bool:
     return True
 
 
-def _alike(spec: YamlMap, fields: Iterable[Field | Values]) -> tuple[str, ...]:
+def _alike(spec: YamlMap, fields: Iterable[AnyField]) -> tuple[str, ...]:
     known = {field.name: field.name for field in fields if isinstance(field, Field)}
     return tuple(as_choice(node, "a field of the row", known) for node in items(spec, "alike"))
 

@@ -68,11 +68,17 @@ class Home:
 class Choice:
     """Where an element without a row may stand: lists with the object around and the row it would be.
 
-    `nowhere` are the lists inside something, for an element that belongs to nothing.
+    That row is None where the list has no such rows to make, though it may have one already. `nowhere` are the lists
+    inside something, for an element that belongs to nothing.
     """
 
-    places: list[tuple[CompiledRows, Tree, Tree]]
+    places: list[tuple[CompiledRows, Tree, Tree | None]]
     nowhere: list[CompiledRows]
+
+    @property
+    def fixed(self) -> dict[str, object]:
+        """The values that all rows have in the list where a new row would stand."""
+        return next((compiled.rows.fixed for compiled, _, made in self.places if made is not None), {})
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +86,7 @@ class Writing:
     """One write: what may be cleared, the rows of the record by list and key, and who writes what isn't marked.
 
     `left` are the elements that got no place: (list, element id). `ids` are those of the list being placed: a fixed
-    place is kept for the element that has its key.
+    place is kept for the element that has its key. `names_new` tells that a new row takes its element's id as its key.
     """
 
     root: Tree
@@ -92,6 +98,7 @@ class Writing:
     homes: defaultdict[str, dict[str, Home]] = field(default_factory=lambda: defaultdict(dict))
     left: list[tuple[str, str]] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
+    names_new: bool = False
 
     def shelve(self, parent: Tree, prefix: str, lists: tuple[CompiledRows, ...], home: str = "") -> None:
         """Find every row that the record has now; `home` is the key of the element that is `parent`."""
@@ -160,8 +167,8 @@ class Writing:
             if choice is not None and not self._taken(element, self._match(element, choice, exact=True)):
                 waiting.append((element, choice))
         for element, choice in waiting:
-            alike = (self._alike(element, compiled, around) for compiled, around, _ in choice.places)
-            new = (self._new(element, *place) for place in choice.places)
+            alike = (self._alike(element, compiled, around, choice.fixed) for compiled, around, _ in choice.places)
+            new = (self._new(element, compiled, around, made) for compiled, around, made in choice.places if made)
             homes = chain([self._match(element, choice, exact=False)], alike, new)
             if not self._taken(element, next((home for home in homes if home is not None), None)):
                 self.left.append((collection, element.id))
@@ -179,17 +186,20 @@ class Writing:
                 self.loose[collection].append(row)
 
     def _move(self, row: Row, element: Element, lists: tuple[CompiledRows, ...]) -> None:
-        """Move a row to the element it belongs to now: in the same list, or between that and its orphans' list."""
+        """Move a row to the element it belongs to now: in the same list, or between that and its orphans' list.
+
+        What stands inside an orphan moves with it, and to and from it. A row whose key says where it stands stays.
+        """
         rows = row.compiled.rows
         now = self.homes[rows.home].get(_belongs_to(element, rows)) if rows.home else None
         if now is not None and now.item is row.home:
             return
         for compiled in lists:
             other = compiled.rows
-            if other is not rows and other.adopts != rows.rule and rows.adopts != other.rule:
+            if other.like != rows.like or other.within:
                 continue
             home = self._around(element, other)
-            if other.adopts == rows.rule and not self._orphaned(element, rows):
+            if other.adopts is not None and not self._orphaned(element, rows):
                 continue
             if home is None or (home is row.home and other is rows):
                 continue
@@ -214,7 +224,7 @@ class Writing:
         """Return the lists that an element which the record has no row for may stand in; None if it says nothing."""
         written = [one for one in lists if one.rows.writes]
         fits = [one for one in written if _has_fixed(element, one.rows)]
-        places: list[tuple[CompiledRows, Tree, Tree]] = []
+        places: list[tuple[CompiledRows, Tree, Tree | None]] = []
         silent = bool(fits) or not written
         for compiled in fits:
             made = self._made(element, compiled)
@@ -222,24 +232,33 @@ class Writing:
                 break
             silent = False
             around = self._around(element, compiled.rows)
-            if around is not None and made is not None and not self._has_parent(element, compiled, fits):
+            if around is not None and not self._has_parent(element, compiled, fits):
                 places.append((compiled, around, made))
-        places.sort(key=lambda place: place[0].rows.slot != element.id)
+        places.sort(key=lambda place: (place[0].rows.slot != element.id, self._names_nobody(element, place[0])))
         nowhere = [one for one in fits if one.rows.home and not _belongs_to(element, one.rows)]
         return None if silent else Choice(places, nowhere)
 
+    def _names_nobody(self, element: Element, compiled: CompiledRows) -> bool:
+        """Tell whether a row in this list could not name what the element refers to, which has no key."""
+        refers = ((str(getattr(element, name)), collection) for name, collection in compiled.refers)
+        return any(key and key not in self.keyed[collection] for key, collection in refers)
+
     def _match(self, element: Element, choice: Choice, *, exact: bool) -> Home | None:
         """Return a row that already says an element: where it belongs, or in something that has no key itself."""
-        same = (self._same(element, compiled, around, exact=exact) for compiled, around, _ in choice.places)
-        lost = (self._same(element, compiled, None, exact=exact) for compiled in choice.nowhere)
-        return next((home for home in chain(same, lost) if home is not None), None)
+        places = chain(((one, around) for one, around, _ in choice.places), ((one, None) for one in choice.nowhere))
+        homes = (self._same(element, compiled, around, choice.fixed, exact=exact) for compiled, around in places)
+        return next((home for home in homes if home is not None), None)
 
     def _has_parent(self, element: Element, compiled: CompiledRows, lists: list[CompiledRows]) -> bool:
         """Tell whether an orphans' list is not for an element, because there is something that it belongs to."""
-        nested = [one.rows for one in lists if one.rows.rule == compiled.rows.adopts]
+        if compiled.rows.adopts is None:
+            return False
+        nested = [one.rows for one in lists if one.rows.like == compiled.rows.like and one is not compiled]
         return any(self._around(element, rows) is not None for rows in nested)
 
-    def _same(self, element: Element, compiled: CompiledRows, around: Tree | None, *, exact: bool) -> Home | None:
+    def _same(
+        self, element: Element, compiled: CompiledRows, around: Tree | None, fixed: dict[str, object], *, exact: bool
+    ) -> Home | None:
         """Return a row without a key, or a fixed place of nobody else, that the element would leave as it is.
 
         It stands in `around`; without that, in anything that has no key itself, so that nothing could name it. An
@@ -248,19 +267,30 @@ class Writing:
         loose = self.loose[compiled.rows.collection]
         for place, row in enumerate(loose):
             there = row.lost if around is None else row.home is around
-            if row.compiled is compiled and there and self._leaves(element, row):
+            if row.compiled is compiled and there and self._leaves(element, row) and self._is_of(row, fixed):
                 if exact and not self._says_no_more(row, element):
                     continue
                 del loose[place]
                 return Home(row.item, compiled.rows)
         return None
 
-    def _alike(self, element: Element, compiled: CompiledRows, around: Tree) -> Home | None:
+    def _is_of(self, row: Row, fixed: dict[str, object]) -> bool:
+        """Tell whether a row says these values.
+
+        An element that has a list of its own by them takes no row that says others, in a list that can't tell: that
+        row is another element's, and stays so however often the log is written.
+        """
+        missing = fixed.keys() - row.compiled.rows.fixed.keys()
+        before = self._read(row) if missing else None
+        return all(getattr(before, name) == fixed[name] for name in missing)
+
+    def _alike(self, element: Element, compiled: CompiledRows, around: Tree, fixed: dict[str, object]) -> Home | None:
         """Put the element on a row without a key that it is known again on, though it says something else by now."""
         rows = compiled.rows
         loose = self.loose[rows.collection]
         for place, row in enumerate(loose):
-            if rows.alike and row.compiled is compiled and row.home is around and self._known(element, row):
+            here = rows.alike and row.compiled is compiled and row.home is around
+            if here and self._known(element, row) and self._is_of(row, fixed):
                 del loose[place]
                 row.put(element, self)
                 return Home(row.item, rows)
@@ -294,6 +324,10 @@ class Writing:
         """Append a new row, or fill an empty fixed place; None where the place is taken."""
         rows = compiled.rows
         if compiled.there is None:
+            if self.names_new and element.id and len(rows.key) == 1 and not rows.within:
+                fill(made, [(rows.key[0], element.id)])
+                row = Row(compiled, element.id, around, [], made, compiled.pointer("-"))
+                self.keyed[rows.collection][element.id] = row
             _append(around, rows.each, made)
             return Home(made, rows)
         key = slot_key(rows.slot or "", _belongs_to(element, rows) if rows.belongs else None)

@@ -37,6 +37,8 @@ _INSTANTS = (
     ("%Y-%m-%d %H:%M", re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d")),
 )
 
+_LETTERS = str.maketrans({"æ": "ae", "ø": "o"})  # the others have a letter a-z under their sign
+
 Place = tuple[str, ...]
 
 
@@ -82,14 +84,20 @@ class _Draft:
 def draft(system: str, kind: str, options: Mapping[str, object], record: Tree) -> str:
     """Return a mapping file for records like this one, with every guess marked `# gjettet`.
 
-    `system` is the system's name, or system/template; `options` the payload's. The file lints clean.
+    `system` is the system's name, or system/template, in any letters; `options` the payload's. The file lints clean.
     """
-    name = system if "/" in system else f"{system}/stafettlogg"
-    made = _Draft(_head(name, kind, options, record))
+    made = _Draft(_head(_identity(system), kind, options, record))
     _guess_fields(made, record)
     if not made.fields and not made.lists:
         _guess_anything(made)
     return _tried(made.text(), record)
+
+
+def _identity(system: str) -> str:
+    """Return the mapping's id: what was asked for, in the letters that an id may have."""
+    words = unicodedata.normalize("NFKD", system.lower().translate(_LETTERS)).encode("ascii", "ignore").decode()
+    parts = ["-".join(re.findall("[a-z0-9]+", part)) or "system" for part in (*words.split("/"), "stafettlogg")[:2]]
+    return "/".join(parts)
 
 
 def _guess_anything(made: _Draft) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hub.mappings.language import Mapping as Rules
 from hub.mappings.language import Tree
-from hub.mappings.language.pointers import pointer_text
+from hub.mappings.language.pointers import Pointer, pointer_text
 from hub.payloads.base import Limits, PayloadError, shown
 from hub.payloads.csv import CsvPayload
 from hub.payloads.registry import payload
@@ -124,26 +124,30 @@ def _header(content: bytes) -> list[str]:
     return [cell.strip() for cell in next(csv.reader(io.StringIO(line), delimiter=delimiter), [""])]
 
 
-def leaves(value: object, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+Place = tuple[str | int, ...]
+"""Names of what a value stands in, and the numbers of rows."""
+
+
+def leaves(value: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
     """Yield every single value of a tree with its place; what is empty is one too."""
     if isinstance(value, Mapping) and value:
         for name, inner in value.items():
             yield from leaves(inner, (*place, str(name)))
     elif isinstance(value, list | tuple) and value:
         for number, inner in enumerate(value):
-            yield from leaves(inner, (*place, str(number)))
+            yield from leaves(inner, (*place, number))
     else:
         yield place, value
 
 
-def without_rows(place: tuple[str, ...]) -> tuple[str, ...]:
+def without_rows(place: Place) -> Pointer:
     """Return a place without the numbers of rows: one source field."""
-    return tuple(name for name in place if not (name.isascii() and name.isdigit()))
+    return tuple(name for name in place if isinstance(name, str))
 
 
-def shown_place(place: tuple[str, ...]) -> str:
+def shown_place(place: Place) -> str:
     """Return a place as it may be shown: a key that could be a person's is `*`."""
-    return pointer_text(tuple(name if name.isdigit() and len(name) < 5 else shown_name(name) for name in place)) or "/"
+    return pointer_text(tuple(shown_name(name) if isinstance(name, str) else str(name) for name in place)) or "/"
 
 
 def shown_name(name: str) -> str:

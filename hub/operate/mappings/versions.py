@@ -14,7 +14,7 @@ from hub.store.mappingversions import FrozenMapping
 
 
 class NotReady(Exception):
-    """A mapping that doesn't lint or whose tests fail can't be frozen."""
+    """A mapping that doesn't lint, has no case beside it, or whose tests fail can't be frozen."""
 
 
 def freeze(db: Database, tenant: str, path: Path, who: str, at: datetime) -> tuple[FrozenMapping, bool]:
@@ -22,6 +22,12 @@ def freeze(db: Database, tenant: str, path: Path, who: str, at: datetime) -> tup
     if found := mistakes(path):
         raise NotReady(f"{found[0]} ({len(found)} in all). `hub mapping lint` shows them")
     mapping = opened(path)
+    if not mapping.samples:
+        raise NotReady(
+            f"{path.name}: no case beside it, and those of a mapping that it extends say nothing of this one. Put a "
+            "made-up record there, print its relay log with `hub mapping expect` and read it through, keep both files, "
+            "and name them: 'tests: [{record: ..., expect: ...}]'"
+        )
     if broken := [one for one in outcomes(mapping, path.parent) if one.broken]:
         first = broken[0]
         raise NotReady(

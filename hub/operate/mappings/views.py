@@ -6,14 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, product
 
 from hub.mappings.language import Mapping, Tree
-from hub.mappings.language.expressions import Expression
-from hub.mappings.language.rules import Field, Rows, Values
-from hub.operate.mappings.records import leaves, masked, shown_place, without_rows
+from hub.mappings.language.pointers import Pointer
+from hub.mappings.language.rules import Field, fields_around, rows_around
+from hub.operate.mappings.records import Place, leaves, masked, shown_place, without_rows
 from hub.payloads.yamlfile import YamlList, YamlMap, YamlNode, YamlScalar
-
-Place = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,66 +79,60 @@ def _revealed(value: object) -> str:
 
 
 def coverage(mapping: Mapping, records: Iterable[Tree]) -> tuple[Filled, ...]:
-    """Return every source field of the records in the order met, with how often it is filled."""
-    read = read_places(mapping)
-    filled: Counter[Place] = Counter()
-    order: dict[Place, None] = {}
+    """Return every source field of the records in the order met, with how often it is filled.
+
+    In a form, a box that nobody has ticked is not filled, and a kind of place that the form doesn't have is no field.
+    """
+    read, of_form = read_places(mapping), mapping.payload in ("docx", "pdf")
+    filled: Counter[Pointer] = Counter()
+    known: dict[Pointer, bool] = {}
     count = 0
     for record in records:
         count += 1
-        places = [(without_rows(place), value) for place, value in leaves(record)]
-        order |= dict.fromkeys(place for place, _ in places)
-        filled.update({place for place, value in places if value not in (None, "", [], {})})
-    return tuple(Filled(shown_place(place), filled[place], count, is_read(place, read)) for place in order)
+        places = [(place, value) for place, value in leaves(record) if value != {} or not of_form]
+        for place, _ in places:
+            field = without_rows(place)
+            known[field] = known.get(field, False) or is_read(place, read)
+        said = (one for one in places if one[1] not in (None, "", [], {}) and not (of_form and one[1] is False))
+        filled.update({without_rows(place) for place, _ in said})
+    around = {field[:length] for field in known for length in range(len(field))}  # empty here, filled in there
+    fields = (field for field in known if field not in around)
+    return tuple(Filled(shown_place(field), filled[field], count, known[field]) for field in fields)
 
 
-def is_read(place: Place, read: frozenset[Place]) -> bool:
-    """Tell whether a rule reads a place, or what stands around it."""
-    field = without_rows(place)
-    return any(field[:length] in read for length in range(1, len(field) + 1))
+def is_read(place: Place, read: frozenset[Pointer]) -> bool:
+    """Tell whether a rule reads a place, what stands around it, or what would stand in it if it were not empty.
+
+    A rule that picks a row says its number; one that reads all rows doesn't.
+    """
+    named = product(*(((str(name),), ()) if isinstance(name, int) else ((name,),) for name in place))
+    said = {tuple(chain.from_iterable(names)) for names in named}
+    around = any(one[:length] in read for one in said for length in range(1, len(one) + 1))
+    return around or any(one[: len(field)] == field for field in said for one in read)
 
 
-def read_places(mapping: Mapping) -> frozenset[Place]:
-    """Return every place that a rule of a mapping reads, rows left out. Conditions and keys are read, too."""
+def read_places(mapping: Mapping) -> frozenset[Pointer]:
+    """Return every place that a rule of a mapping reads, rows of lists left out. Conditions and keys are read, too."""
     tree = mapping.tree
-    writer = [tree.writer] if isinstance(tree.writer, Field) else []
-    found = [*_field_places((), [*writer, *tree.fields]), *(one.pointer for one in tree.header.when)]
-    for rows in tree.rows:
-        found += _row_places((), rows)
-    return frozenset(without_rows(place) for place in found if place)
+    found: list[Pointer] = [one.pointer for one in tree.header.when]
+    fields = [*fields_around([tree.writer] if isinstance(tree.writer, Field) else []), *fields_around(tree.fields)]
+    for here, rows in rows_around(tree.rows):
+        found += [(*here, *place) for place in (*rows.key, *(one.pointer for one in rows.where))]
+        fields += fields_around(rows.fields, here)
+    for here, field in fields:
+        looked_at = _paths(field.expression.compiled.parsed, ()) if field.expression else ()
+        found += [(*here, *place) for place in (*field.at, *looked_at)]
+    return frozenset(place for place in found if place)
 
 
-def _row_places(around: Place, rows: Rows) -> Iterator[Place]:
-    here = (*around, *rows.each)
-    yield from ((*here, *key) for key in rows.key)
-    yield from ((*here, *one.pointer) for one in rows.where)
-    yield from _field_places(here, rows.fields)
-    for inner in rows.nested:
-        yield from _row_places(here, inner)
-
-
-def _field_places(around: Place, fields: Iterable[Field | Values]) -> Iterator[Place]:
-    for field in fields:
-        if isinstance(field, Values):
-            yield from _field_places((*around, *field.each), field.fields)
-            continue
-        yield from ((*around, *place) for place in field.at)
-        if field.expression is not None:
-            yield from ((*around, *place) for place in _looked_at(field.expression))
-
-
-def _looked_at(expression: Expression) -> Iterator[Place]:
-    yield from _paths(expression.compiled.parsed, ())
-
-
-def _paths(node: dict[str, object], around: Place) -> Iterator[Place]:
+def _paths(node: dict[str, object], around: Pointer) -> Iterator[Pointer]:
     """Yield the places that an expression looks at, as far as its chains of names tell."""
     children = node.get("children")
     below = [child for child in children if isinstance(child, dict)] if isinstance(children, list) else []
     if node["type"] == "field":
         yield (*around, str(node["value"]))
     elif node["type"] in ("subexpression", "index_expression", "projection", "filter_projection", "value_projection"):
-        places: list[Place] = [around]
+        places: list[Pointer] = [around]
         for child in below:
             inner = [place for one in places for place in _paths(child, one)]
             places = inner or places

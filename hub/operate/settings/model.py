@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     PositiveFloat,
+    PositiveInt,
     SecretStr,
     Tag,
     ValidationInfo,
@@ -127,8 +128,24 @@ class Timeouts(Frozen):
     total: PositiveFloat = 60
 
 
+class Breaker(Frozen):
+    """After how many failures in a row the hub leaves a system alone, and how often it then tries once."""
+
+    failures: PositiveInt = 5
+    period: Duration = timedelta(minutes=1)
+
+
+class Rate(Frozen):
+    """How many attempts a second a system takes, from all of the hub's workers together."""
+
+    per_second: PositiveFloat
+
+
 class ConnectionSettings(Frozen):
-    """One configured system of one tenant. `own` holds what its kind of system needs, as the connector declares."""
+    """One configured system of one tenant. `own` holds what its kind of system needs, as the connector declares.
+
+    `longest_peace` is how long the hub stays away at most when a system asks for peace.
+    """
 
     tenant: Annotated[str, GIVEN]
     name: Annotated[str, GIVEN]
@@ -145,6 +162,9 @@ class ConnectionSettings(Frozen):
     profile: Mapping[str, str] = {}
     confirmed: Confirmed | None = None
     timeouts: Timeouts = Timeouts()
+    breaker: Breaker = Breaker()
+    rate: Rate | None = None
+    longest_peace: Duration = timedelta(hours=24)
 
     @property
     def id(self) -> str:

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _archived()
     _connection_state()
     _cursors()
+    _decisions()
     _events()
     _holds()
     _log_keys()
@@ -54,6 +55,7 @@ def _connection_state() -> None:
         sa.Column("connection", sa.String(length=80), nullable=False, comment="The connection, <orgnr>/<name>"),
         sa.Column("paused", sa.Boolean(), nullable=False, comment="A person stopped it"),
         sa.Column("paused_by", sa.String(length=120), nullable=True, comment="User id of that person"),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True, comment="When that person did"),
         sa.Column(
             "parked_until",
             sa.DateTime(timezone=True),
@@ -62,7 +64,19 @@ def _connection_state() -> None:
         ),
         sa.Column("parked_reason", sa.String(length=60), nullable=True, comment="Code of why it is parked"),
         sa.Column("breaker_state", sa.String(length=16), nullable=False, comment="Breaker: closed open half_open"),
+        sa.Column(
+            "breaker_until",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="While it is not closed: when one worker may try again",
+        ),
         sa.Column("failures", sa.Integer(), nullable=False, comment="Failures in a row"),
+        sa.Column(
+            "next_free_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="When the next attempt's turn is, where attempts per second are limited",
+        ),
         sa.Column("last_success_at", sa.DateTime(timezone=True), nullable=True, comment="Last call that went well"),
         sa.PrimaryKeyConstraint("tenant", "connection", name=op.f("pk_connection_state")),
     )
@@ -82,6 +96,41 @@ def _cursors() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, comment="When it last moved"),
         sa.PrimaryKeyConstraint("tenant", "connection", name=op.f("pk_cursors")),
     )
+
+
+def _decisions() -> None:
+    op.create_table(
+        "decisions",
+        sa.Column("decision_id", sa.String(length=36), nullable=False, comment="The hub's own id"),
+        sa.Column("tenant", sa.String(length=9), nullable=False, comment="Organisation number of the municipality"),
+        sa.Column(
+            "log_id", sa.String(length=36), nullable=True, comment="The log it is about; none where it is about none"
+        ),
+        sa.Column(
+            "subject_kind",
+            sa.String(length=20),
+            nullable=False,
+            comment="Kind of what was decided: hold, conflict, proposal, quarantine or delivery",
+        ),
+        sa.Column("subject_id", sa.String(length=36), nullable=False, comment="The hub's id of what was decided"),
+        sa.Column("choice", sa.String(length=20), nullable=False, comment="Code of what was decided"),
+        sa.Column("in_force", sa.Boolean(), nullable=False, comment="Merging and routing still follow it"),
+        sa.Column("decided_by", sa.String(length=120), nullable=False, comment="User id of who decided"),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=False, comment="When it was decided"),
+        sa.Column(
+            "wrapped_key",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="Sealed: the row's data key; none where it lies under the log's",
+        ),
+        sa.Column("key_version", sa.Integer(), nullable=True, comment="Version of the tenant's key that wraps it"),
+        sa.Column(
+            "sealed_detail", sa.LargeBinary(), nullable=False, comment="Sealed: why, and what was chosen over what"
+        ),
+        sa.PrimaryKeyConstraint("decision_id", name=op.f("pk_decisions")),
+    )
+    op.create_index(op.f("ix_decisions_tenant_log_id"), "decisions", ["tenant", "log_id"], unique=False)
+    op.create_index(op.f("ix_decisions_tenant_subject_id"), "decisions", ["tenant", "subject_id"], unique=False)
 
 
 def _events() -> None:
@@ -148,6 +197,12 @@ def _holds() -> None:
             comment="Code of what would release it without a person",
         ),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False, comment="When it was set"),
+        sa.Column(
+            "situation_hash",
+            sa.String(length=64),
+            nullable=True,
+            comment="Keyed hash of what it stops; a release is for that alone (HMAC-SHA256, hex)",
+        ),
         sa.Column("state", sa.String(length=16), nullable=False, comment="State: open released gone"),
         sa.Column("released_by", sa.String(length=120), nullable=True, comment="User id of who released it"),
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True, comment="When it was released"),
@@ -346,6 +401,12 @@ def _quarantine() -> None:
         sa.Column("key_version", sa.Integer(), nullable=True, comment="Version of the tenant's key that wraps it"),
         sa.Column("sealed_record", sa.LargeBinary(), nullable=True, comment="Sealed: the record as delivered"),
         sa.Column("state", sa.String(length=16), nullable=False, comment="State: open replayed dismissed"),
+        sa.Column(
+            "replay_run",
+            sa.String(length=36),
+            nullable=True,
+            comment="The run that is to take it in again; none where nobody asked",
+        ),
         sa.PrimaryKeyConstraint("quarantine_id", name=op.f("pk_quarantine")),
         sa.UniqueConstraint(
             "tenant", "connection", "foreign_id", name=op.f("uq_quarantine_tenant_connection_foreign_id")
@@ -434,9 +495,6 @@ def _conflicts() -> None:
             comment="Keyed hash of the candidates; others make the conflict open again (HMAC-SHA256, hex)",
         ),
         sa.Column("sealed_values", sa.LargeBinary(), nullable=True, comment="Sealed: the candidates, by system"),
-        sa.Column(
-            "sealed_settlement", sa.LargeBinary(), nullable=True, comment="Sealed: the value that a person chose"
-        ),
         sa.Column("state", sa.String(length=16), nullable=False, comment="State: open settled gone"),
         sa.Column(
             "first_seen_at", sa.DateTime(timezone=True), nullable=False, comment="When the systems first disagreed"

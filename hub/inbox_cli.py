@@ -1,0 +1,224 @@
+"""`hub inbox`: lists, shows and decides what waits for a person. Heavy rooms are imported when a command needs them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.command import CONFIG, ConfigOption, opened
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hub.operate.report import InboxItem
+    from hub.store.decisions import Who
+    from hub.sync.context import Tenant
+    from hub.sync.decide import Decisions
+
+app = typer.Typer(help="What waits for a person: holds, conflicts, quarantine and proposals.", no_args_is_help=True)
+
+
+class Kind(StrEnum):
+    """The kinds of what waits."""
+
+    HOLD = "hold"
+    CONFLICT = "conflict"
+    QUARANTINE = "quarantine"
+    PROPOSAL = "proposal"
+
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="An id that `hub inbox list` shows.")]
+WhoOption = Annotated[
+    str, typer.Option("--who", help="Your user id. Whether your role may decide is for you to know: see `addressed`.")
+]
+WhyOption = Annotated[str, typer.Option("--why", help="Your reason, in a few words; it is kept sealed.")]
+
+
+class NotThere(Exception):
+    """Nothing with this id waits for anybody."""
+
+
+class NothingNamed(Exception):
+    """A command was told neither what to do nor to what."""
+
+
+@app.command("list")
+def list_waiting(
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only these.")] = None,
+    connection: Annotated[str, typer.Option("--connection", help="Only what is about this connection.")] = "",
+    config: ConfigOption = CONFIG,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")] = False,
+) -> None:
+    """List what waits for a person. No one's data is shown, and reasons that reveal are not told."""
+    from hub.console import show_inbox
+    from hub.operate.report import Reports
+
+    with opened(config) as hub:
+        wanted = hub.connection(connection)[1].id if connection else ""
+        found = {number: Reports(hub.db).inbox(number, kind or "", wanted) for number in hub.tenants}
+        if as_json:
+            typer.echo(json.dumps([_as_json(number, item) for number in found for item in found[number]], indent=1))
+            return
+        for number, tenant in hub.tenants.items():
+            show_inbox(tenant.name, found[number])
+
+
+def _as_json(tenant: str, item: InboxItem) -> dict[str, str]:
+    names = ("kind", "id", "log", "connection", "reason", "place", "addressed_to")
+    return {"tenant": tenant, **{name: getattr(item, name) for name in names}, "since": item.since.isoformat()}
+
+
+@app.command()
+def show(
+    item_id: Id,
+    who: Annotated[str, typer.Option("--who", help="Your user id, with --reveal.")] = "",
+    purpose: Annotated[str, typer.Option("--purpose", help="What you need to see it for; it is kept sealed.")] = "",
+    config: ConfigOption = CONFIG,
+    *,
+    reveal: Annotated[
+        bool,
+        typer.Option("--reveal", help="Show a conflict's values, or a hold's reason. For its decider; it is kept."),
+    ] = False,
+) -> None:
+    """Show one thing that waits, and what each choice leads to. No one's data is shown without --reveal."""
+    from hub.console import show_item
+    from hub.operate.words import choices
+    from hub.sync.decide import BY_A_PERSON
+
+    with _deciding(config, item_id) as (item, decisions):
+        if not reveal:
+            show_item(item, choices(item, by_a_person=item.rule in BY_A_PERSON))
+            return
+        if not who or not purpose:
+            raise NothingNamed("Say who you are and what for: --who … --purpose …")
+        for name, value in _revealed(decisions, item, _who(who, purpose)).items():
+            typer.echo(f"{name}: {value}")
+
+
+def _revealed(decisions: Decisions, item: InboxItem, who: Who) -> dict[str, str]:
+    """Return what may be shown of a thing to whoever decides it."""
+    if item.kind == Kind.HOLD:
+        return {"reason": decisions.reason(item.id, who)}
+    if item.kind == Kind.CONFLICT:
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in decisions.opened(item.id, who).items()}
+    raise NothingNamed(f"A {item.kind} has nothing to reveal. `hub trace {item.log or item.id}` tells how it came")
+
+
+@app.command()
+def settle(
+    item_id: Id,
+    take: Annotated[str, typer.Option("--take", help="The connection whose value holds, or `log` for the log's own.")],
+    who: WhoOption,
+    why: WhyOption,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Choose which system's value holds in a conflict. The others are sent it; a new value is a new conflict."""
+    with _deciding(config, item_id) as (item, decisions):
+        tenant = decisions.tenant.organisation_number
+        full = take if take == "log" or "/" in take else f"{tenant}/{take}"
+        decisions.settle(item.id, full, _who(who, why))
+        typer.echo("Settled. It goes out with the next sending.")
+
+
+@app.command()
+def release(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+    """Let a hold go as it stands now. Another situation is held anew."""
+    _decide(config, item_id, lambda decisions: decisions.release(item_id, _who(who, why)), "Released.")
+
+
+@app.command()
+def accept(
+    item_id: Id,
+    who: WhoOption,
+    why: WhyOption,
+    into: Annotated[str, typer.Option("--into", help="Of a match with several logs: the log to join.")] = "",
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Accept a proposal: two logs become one, or a deletion is taken over."""
+    _decide(config, item_id, lambda decisions: decisions.accept(item_id, _who(who, why), into), "Accepted.")
+
+
+@app.command()
+def refuse(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+    """Refuse a proposal: two logs stay apart, or what was deleted is written back."""
+    _decide(config, item_id, lambda decisions: decisions.refuse(item_id, _who(who, why)), "Refused.")
+
+
+@app.command()
+def replay(
+    who: WhoOption,
+    why: WhyOption,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="In quarantine, or deliveries.")] = None,
+    connection: Annotated[str, typer.Option("--connection", help="All in quarantine of this connection.")] = "",
+    config: ConfigOption = CONFIG,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All that is in quarantine.")] = False,
+    sent: Annotated[
+        bool | None,
+        typer.Option("--sent/--not-sent", help="Of a delivery of unknown outcome: what you found at the receiver."),
+    ] = None,
+) -> None:
+    """Take records in quarantine in again as they were kept, or try deliveries again that failed or are held."""
+    if not (ids or connection or everything):
+        raise NothingNamed("Name ids, or use --connection or --all")
+    with opened(config) as hub:
+        wanted = hub.connection(connection)[1].id if connection else ""
+        tenants = hub.tenants.values()
+        told = [line for tenant in tenants for line in _replay(tenant, ids, wanted, _who(who, why), sent=sent)]
+    if not told:
+        raise NotThere("Nothing of this waits, or it is being taken in already. `hub inbox list` shows what waits")
+    typer.echo("\n".join(told))
+
+
+def _replay(tenant: Tenant, ids: list[str] | None, connection: str, who: Who, *, sent: bool | None) -> Iterator[str]:
+    """Do what was asked of one municipality, and tell what came of it."""
+    from hub.service import owner
+    from hub.sync.cycle import Cycle
+    from hub.sync.replay import ask_replay, replay_delivery
+
+    with tenant.db.read() as tx:
+        known = tenant.work.known_deliveries(tx, ids or [])
+    for delivery_id in known:
+        replay_delivery(tenant, delivery_id, who, sent=sent)
+        yield f"delivery {delivery_id}: decided"
+    records = None if ids is None else [each for each in ids if each not in known]
+    cycle = Cycle(tenant, owner())
+    for each in tenant.connections.values() if records is None or records else ():
+        run_id = ask_replay(tenant, who, each.id, records) if connection in ("", each.id) else None
+        if run_id:
+            counts = cycle.pull(each, run_id).counts
+            yield f"{each.id}: " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    cycle.route()
+
+
+def _who(who: str, why: str) -> Who:
+    from hub.store.decisions import Who
+
+    return Who(who, why)
+
+
+@contextmanager
+def _deciding(config: Path, item_id: str) -> Iterator[tuple[InboxItem, Decisions]]:
+    """Find what waits under an id, in whichever municipality, with what decides on it. Raises NotThere."""
+    from hub.operate.report import Reports
+    from hub.sync.decide import Decisions
+
+    with opened(config) as hub:
+        for number, tenant in hub.tenants.items():
+            item = Reports(hub.db).item(number, item_id)
+            if item is not None:
+                yield item, Decisions(tenant)
+                return
+    raise NotThere(f"Nothing waits under {item_id}. `hub inbox list` shows what does")
+
+
+def _decide(config: Path, item_id: str, decide: Callable[[Decisions], None], said: str) -> None:
+    with _deciding(config, item_id) as (_, decisions):
+        decide(decisions)
+        typer.echo(said)

@@ -1,0 +1,72 @@
+"""Opening a log for a person: what is made of it for somebody to read, and the event that says who asked and for what.
+
+The event holds codes alone. The purpose in the asker's own words stands in the document, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import select
+
+from hub.documents.summary import Order, render_summary
+from hub.relaylog.codes import Service
+from hub.relaylog.gates import Rules, parts_open_to, stops
+from hub.relaylog.model import RelayLog
+from hub.relaylog.view import view
+from hub.store.database import Database
+from hub.store.events import Action, append
+from hub.store.logs import LogStore
+from hub.store.tables import logs
+
+
+class NotOpen(Exception):
+    """Rules keep a log from a recipient. Names them, and what would end each."""
+
+
+def municipality_of(db: Database, log_id: str) -> str | None:
+    """Return the organisation number of the municipality that has a log; None where nobody has."""
+    with db.read() as tx:
+        return tx.scalar(select(logs.c.tenant).where(logs.c.log_id == log_id))
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens logs of one tenant for a person. `who` is a user id; each opening is written in the log of events."""
+
+    db: Database
+    store: LogStore
+    who: str
+
+    def log(self, log_id: str) -> RelayLog:
+        """Return a log as it stands. Raises SealError where it was shredded or damaged."""
+        with self.db.read() as tx:
+            return self.store.load(tx, log_id).log
+
+    def noted(self, log_id: str, purpose: str, now: datetime) -> None:
+        """Write down that the log was opened. `purpose` is a code. Raises NotACode."""
+        with self.db.write() as tx:
+            append(tx, self.store.tenant, Action.PERSON_LOG_OPENED, "log", log_id, self.who, now, purpose=purpose)
+
+
+def summary_pdf(log: RelayLog, recipient: Service, purpose: str, municipality: str, day: date, rules: Rules) -> bytes:
+    """Return the summary of a log for PPT or child welfare, of what consent and rules open to them on a day.
+
+    Raises NotOpen where they open nothing, and DocumentFailed.
+    """
+    found = stops(log, [recipient], day, rules)
+    if found:
+        told = (
+            "a special rule (særskilt regel): its owner decides"
+            if stop.revealing and stop.of_log
+            else f"{stop.reason}: until {stop.releases_when}"
+            for stop in found
+        )
+        raise NotOpen(
+            f"log {log.id}: not opened to {recipient}: {'; '.join(dict.fromkeys(told))}. "
+            "What must be told without consent, a person writes outside the hub"
+        )
+    parts = parts_open_to(log, recipient, day, rules)
+    order = Order(municipality, recipient, purpose, day, parts)
+    return render_summary(view(log, [recipient], day, rules), order)

@@ -1,0 +1,121 @@
+"""What happened and what can be done, in words: from ids, counts and codes alone, never from what a log holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from hub.store.events import Action
+
+if TYPE_CHECKING:
+    from hub.operate.report import InboxItem
+
+Data = Mapping[str, str | int | bool]
+
+WORDS: Mapping[str, str] = {
+    Action.RUN_QUEUED: "a run of {connection} was queued ({why})",
+    Action.RUN_STARTED: "the run of {connection} began, attempt {attempt}",
+    Action.RUN_ENDED: "the run of {connection} read everything",
+    Action.RUN_FAILED: "the run of {connection} failed: {outcome}",
+    Action.RUN_HELD: "the run of {connection} waits for a person: {outcome}",
+    Action.RUN_PUT_OFF: "the run of {connection} was put off: {outcome}",
+    Action.RUN_MISSED: "an occurrence of {connection} was missed: {why}",
+    Action.RUN_FREED: "the run of {connection} was taken from a worker that had stopped",
+    Action.RECORD_QUARANTINED: "a record went to quarantine: {reason}",
+    Action.RECORD_REPLAYED: "the record was taken in after all",
+    Action.LOG_MERGED: "what the systems say was merged to version {version}{news}",
+    Action.LOG_JOINED: "all its records were moved to another log, {into}",
+    Action.LOG_ROUTED: "version {version} was routed: {given}",
+    Action.LOG_WIPED: "everything the log held was wiped: {reason}",
+    Action.CONFLICT_FOUND: "systems disagree on a field, which waits as it stands in each",
+    Action.CONFLICT_GONE: "the systems agree again",
+    Action.HOLD_SET: "sending to {connection} was held by the rule {rule}",
+    Action.HOLD_GONE: "the hold by the rule {rule} ended: it stops nothing now",
+    Action.PROPOSAL_MADE: "a person is asked about a {kind}",
+    Action.PROPOSAL_GONE: "the question needs no answer any more",
+    Action.DELIVERY_READY: "a delivery to {connection} is ready to go{after}",
+    Action.DELIVERY_SENT: "bytes left for {connection}",
+    Action.DELIVERY_DONE: "{connection} has it: receipt {receipt}",
+    Action.DELIVERY_UNKNOWN: "no answer came from {connection}, which must be looked into{after}",
+    Action.DELIVERY_SUPERSEDED: "a newer plan took the place of the delivery to {connection}{after}",
+    Action.DELIVERY_FAILED: "{connection} did not take it{after}",
+    Action.DELIVERY_HELD: "the delivery to {connection} waits for a person{after}",
+    Action.DELIVERY_FREED: "the delivery to {connection} was taken from a worker that had stopped",
+    Action.PACKAGE_MADE: "a package for the archive was made",
+    Action.ARCHIVE_RECEIVED: "the archive has proved that it has the package",
+    Action.PERSON_LOG_OPENED: "the values of a conflict were shown",
+    Action.PERSON_CONFLICT_SETTLED: "a person settled a conflict: {take} holds",
+    Action.PERSON_HOLD_RELEASED: "a person released the hold by the rule {rule}",
+    Action.PERSON_PROPOSAL_ACCEPTED: "a person accepted the proposal",
+    Action.PERSON_PROPOSAL_REFUSED: "a person refused the proposal",
+    Action.PERSON_QUARANTINE_REPLAYED: "a person asked for {records} records in quarantine to be taken in again",
+    Action.PERSON_DELIVERY_DECIDED: "a person decided on the delivery to {connection}: {choice}",
+}
+"""The sentence of each action; an action without one is told by its code."""
+
+GIVEN = {
+    "sent": "is sent a change",
+    "held": "is held",
+    "nothing_new": "has it all",
+    "waits": "waits for the one before",
+}
+
+
+def in_words(action: str, data: Data) -> str:
+    """Return an event as a sentence; what its data lacks is left open."""
+    given = ", ".join(f"{name[3:]} {GIVEN.get(str(what), what)}" for name, what in data.items() if name[:3] == "to_")
+    after = f", after {data['error']}" if data.get("error") else ""
+    news = f", after news from {data['connection']}" if data.get("connection") else ""
+    given = given or "no system is written to"
+    known: dict[str, str | int | bool] = {"connection": "every system", "given": given, "after": after, "news": news}
+    known |= data
+    return WORDS.get(action, action).format_map(_Open(known))
+
+
+SETTLE = "hub inbox settle {id} --take CONNECTION --who … --why …"
+CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "conflict": (
+        (SETTLE, "what that system says holds, and the others are sent it, until one of them says something new"),
+        (SETTLE.replace("CONNECTION", "log"), "what the log says now holds, and all are sent it"),
+        ("hub inbox show {id} --reveal --who … --purpose …", "shows what each system says; that you saw it is kept"),
+    ),
+    "quarantine": (
+        ("hub inbox replay {id} --who … --why …", "the record is read again as it was kept: mend the mapping first"),
+    ),
+    "match": (
+        ("hub inbox accept {id} --who … --why …", "the two logs become one, and each system is sent what it lacks"),
+        ("hub inbox refuse {id} --who … --why …", "the logs stay apart, and nobody is asked again"),
+    ),
+    "deletion": (
+        ("hub inbox accept {id} --who … --why …", "it is taken out of the log, and emptied where others still hold it"),
+        (
+            "hub inbox refuse {id} --who … --why …",
+            "an element is written back to where it is gone; a record stays here",
+        ),
+    ),
+    "hold": (
+        (
+            "hub inbox release {id} --who … --why …",
+            "what is held goes as it stands now; another situation is held anew",
+        ),
+    ),
+}
+"""What can be done about each kind of thing in the inbox, and what that leads to."""
+
+
+def choices(item: InboxItem, *, by_a_person: bool) -> list[tuple[str, str]]:
+    """Return the commands that decide something in the inbox, each with what it leads to.
+
+    `by_a_person` tells that a hold is of those that may be released.
+    """
+    if item.kind == "hold" and not by_a_person:
+        return [("nobody can release it", f"it ends when {item.ends or 'what it rests on changes in its system'}")]
+    found = CHOICES.get(item.reason if item.kind == "proposal" else item.kind, ())
+    return [(command.format(id=item.id), leads_to) for command, leads_to in found]
+
+
+class _Open(dict[str, str | int | bool]):
+    """Data of an event in which a gap reads as one."""
+
+    def __missing__(self, _key: str) -> str:
+        return "…"

@@ -1,0 +1,210 @@
+"""Replay: records in quarantine are taken in again, and deliveries that ended badly are made anew, when a person asks.
+
+Records are a run like any other, so that asking twice does the work once and a dead worker's part is done by another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row, select
+
+from hub.connectors.base import SourceRecord, Unreadable
+from hub.mappings.language import MappingError
+from hub.payloads.base import PayloadError
+from hub.payloads.registry import payload
+from hub.relaylog.merge import Exchange
+from hub.store.decisions import Choice, NewDecision, Who, keep
+from hub.store.events import Action, append
+from hub.store.inbox import KeptRecord
+from hub.store.leases import Lease, release, renew
+from hub.store.tables import DeliveryKind, DeliveryState, RunState, runs
+from hub.store.work import NewDelivery
+from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
+from hub.sync.context import Connection, Tenant
+from hub.sync.decide import CannotDecide
+from hub.sync.pull import RUN_LEASE, PullResult
+from hub.sync.route import Router, acknowledged, plan, sent_of, view_hash
+
+WHY = "replay"
+"""What started such a run, as its row says."""
+
+UNREADABLE = "payload_"
+"""How the reason of what is no record begins: it is kept as bytes, everything else as the decoded record."""
+
+UNNAMED = "unnamed-"
+"""How the id begins under which a record without an id of its own is kept."""
+
+
+def ask_replay(tenant: Tenant, who: Who, connection: str, ids: Collection[str] | None = None) -> str | None:
+    """Queue a run that takes in again what is in quarantine of a connection; `ids` picks some of it.
+
+    Returns the run; None where nothing waits, or a run that is not done yet was asked for the same already.
+    """
+    now = tenant.now()
+    with tenant.db.write() as tx:
+        waiting = tenant.inbox.waiting_records(tx, connection, ids)
+        if not waiting:
+            return None
+        run_id = tenant.work.queue_run(tx, connection, f"{connection} {WHY} {tenant.new_id()}", WHY, now, now)
+        assert run_id  # noqa: S101 - no other occurrence has this id
+        tenant.inbox.ask_replay(tx, waiting, run_id)
+        number = tenant.organisation_number
+        decision_id = tenant.new_id()
+        new = NewDecision("run", run_id, Choice.REPLAYED)
+        keep(tx, number, tenant.logs.keys.new_key(f"decision:{decision_id}"), decision_id, new, who, now)
+        append(tx, number, Action.PERSON_QUARANTINE_REPLAYED, "run", run_id, who.id, now, records=len(waiting))
+    return run_id
+
+
+def is_replay(tenant: Tenant, run_id: str) -> bool:
+    """Tell whether a run takes in what is in quarantine, in place of what its system lists."""
+    with tenant.db.read() as tx:
+        return tx.scalar(select(runs.c.why).where(runs.c.run_id == run_id)) == WHY
+
+
+def replay_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
+    """Take in again what a run was asked to, each record in a transaction of its own, in the order they first came.
+
+    What fails again stays in quarantine with one attempt more. Raises LeaseLost.
+    """
+    result = PullResult({"read": 0, **{str(admission): 0 for admission in Admission}})
+    admitter = Admitter(tenant, connection, None)
+    with tenant.db.read() as tx:
+        waiting = tenant.inbox.to_replay(tx, lease.row_id)
+    for quarantine_id in waiting:
+        with tenant.db.write() as tx:
+            lease = renew(tx, lease, tenant.now() + RUN_LEASE)
+            kept = tenant.inbox.kept_record(tx, quarantine_id)
+            if kept is not None:
+                _again(tenant, connection, admitter, tx, kept, result)
+            tenant.work.note_page(tx, lease.row_id, result.counts, "")
+    result.state = RunState.DONE
+    with tenant.db.write() as tx:
+        now = tenant.now()
+        release(tx, lease, state=result.state, error_class=None, outcome="done", counts=result.counts, ended_at=now)
+        append(tx, tenant.organisation_number, Action.RUN_ENDED, "run", lease.row_id, "hub", now, outcome="done")
+    return result
+
+
+def _again(
+    tenant: Tenant, connection: Connection, admitter: Admitter, tx: Transaction, kept: KeptRecord, result: PullResult
+) -> None:
+    """Take in one record again. Version and file are not kept with it, so that the next pull reads it once more."""
+    result.counts["read"] += 1
+    record = _record(connection, kept)
+    if isinstance(record, Unreadable):
+        admitter.unreadable(tx, record, tenant.now())
+        result.counts[Admission.QUARANTINED] += 1
+        return
+    for admission, count in admitter.page(tx, (record,), tenant.now()).items():
+        result.counts[admission] += count
+    if record.id not in admitter.refused:
+        tenant.inbox.out_of_quarantine(tx, connection.id, kept.foreign_id, tenant.now())
+        tenant.logs.read_again(tx, connection.id, [record.id])
+
+
+def _record(connection: Connection, kept: KeptRecord) -> SourceRecord | Unreadable:
+    """Return a kept record; what could not be decoded is tried again with the mapping's payload as it is now."""
+    if not kept.why.reason.startswith(UNREADABLE):
+        named = "" if kept.foreign_id.startswith(UNNAMED) else kept.foreign_id
+        return SourceRecord(named, "", json.loads(kept.data))
+    mapping = connection.mapping
+    try:
+        tree = payload(mapping.payload, mapping.payload_options).decode(kept.data)
+        return SourceRecord(mapping.read(tree).source.id, "", tree, kept.data)
+    except (PayloadError, MappingError):
+        code = kept.why.reason.removeprefix(UNREADABLE)
+        return Unreadable(kept.foreign_id, kept.data, code, kept.why.place, kept.why.rule)
+
+
+# --- deliveries --------------------------------------------------------------------------------------------------
+
+
+def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | None = None) -> None:
+    """Try a delivery again that is held, or make one that failed anew from what its log says now.
+
+    Where its outcome is unknown, `sent` tells what a person found out at the receiver: sent, it counts as done; not
+    sent, it goes again with the key that it had. Raises CannotDecide.
+    """
+    now = tenant.now()
+    with tenant.db.write() as tx:
+        row = _ended_badly(tenant, tx, delivery_id, sent=sent)
+        stored = tenant.logs.load(tx, row.log_id)
+        choice = Choice.REPLAYED if sent is None else Choice.SENT if sent else Choice.NOT_SENT
+        new = NewDecision("delivery", delivery_id, choice, row.log_id)
+        keep(tx, tenant.organisation_number, stored.sealer, tenant.new_id(), new, who, now)
+        data = {"log": row.log_id, "choice": choice.value}
+        action = Action.PERSON_DELIVERY_DECIDED
+        append(tx, tenant.organisation_number, action, "delivery", delivery_id, who.id, now, **data)
+        if sent:
+            _arrived(tenant, tx, row)
+        elif row.state is DeliveryState.FAILED:  # its payload is gone: what is to be sent now is written down anew
+            tenant.work.end_delivery(tx, delivery_id, DeliveryState.SUPERSEDED, now)
+            if row.kind is DeliveryKind.ARCHIVE:
+                _package_again(tenant, tx, row)
+        else:
+            again: dict[str, object] = {"due_at": now, "attempts": 0, "error_class": None}
+            tenant.work.end_delivery(tx, delivery_id, DeliveryState.READY, now, **again)
+        tenant.logs.route_anew(tx, row.log_id)
+    Router(tenant).route([row.log_id])
+
+
+def _ended_badly(tenant: Tenant, tx: Transaction, delivery_id: str, *, sent: bool | None) -> Row[Any]:
+    row = tenant.work.delivery(tx, delivery_id)
+    unknown = row.state is DeliveryState.UNKNOWN or row.error_class == "outcome_unknown"
+    if row.state not in (DeliveryState.FAILED, DeliveryState.HELD, DeliveryState.UNKNOWN):
+        raise CannotDecide(f"Delivery {delivery_id} is {row.state}. Only failed, held and unknown ones are decided")
+    if unknown is (sent is None):
+        told = (
+            "Find out at the receiver, and say --sent or --not-sent" if unknown else "Leave out --sent and --not-sent"
+        )
+        raise CannotDecide(f"Delivery {delivery_id}: {told}")
+    if row.lease_until is not None and row.lease_until > tenant.now():
+        raise CannotDecide(f"Delivery {delivery_id} is being worked on. Try again when that is done")
+    return row
+
+
+def _package_again(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
+    """Write down once more that a package is to be handed over: it was made once, and stays as it was made."""
+    stored, package = tenant.logs.load(tx, row.log_id), tenant.work.latest_package(tx, row.log_id)
+    if package is None or package.sealed_bytes is None:
+        raise CannotDecide(f"Delivery {row.delivery_id}: its package is no longer kept; the archive has it already")
+    body = stored.sealer.open(f"packages.sealed_bytes/{package.revision}", package.sealed_bytes)
+    delivery_id = tenant.new_id()
+    delivery = NewDelivery(
+        delivery_id=delivery_id,
+        connection=row.connection,
+        log_id=row.log_id,
+        kind=DeliveryKind.ARCHIVE,
+        sealed_payload=stored.sealer.seal(f"deliveries.sealed_payload/{delivery_id}", body),
+        view_hash=row.view_hash,
+        log_version=row.log_version,
+    )
+    tenant.work.add_delivery(tx, delivery, tenant.now())
+
+
+def _arrived(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
+    """Agree on what a person says has arrived; where the log has moved on since, the next pull tells what is there."""
+    now, day = tenant.now(), tenant.today()
+    stored, connection = tenant.logs.load(tx, row.log_id), tenant.connections[row.connection]
+    side, merged = stored.side(connection.id), merged_of(tenant, stored)
+    tenant.work.end_delivery(tx, row.delivery_id, DeliveryState.DONE, now, receipt_ref="by-hand", error_class=None)
+    if side is None:
+        return
+    planned = plan(connection, side, merged, dict(stored.keys.get(connection.id, {})), day, tenant.rules(day))
+    if view_hash(tenant, side, planned) != row.view_hash:
+        return
+    held = {other.connection: other.seen for other in stored.sides}
+    written = SourceRecord(side.foreign_id, side.foreign_version, planned.after, side.original)
+    read = connection.mapping.read(planned.after)
+    stored = take_in(tenant, connection, tx, stored, written, read, "", sent_of(connection, stored, side, planned))
+    now_there = stored.side(connection.id) or side
+    exchange = Exchange(connection.id, planned.view, now_there.seen, planned.cleared, held)
+    stored = acknowledged(tenant, stored, merged, exchange)
+    for changed in stored.sides:
+        tenant.logs.save_side(tx, stored, changed, None, now)
+    remerge(tenant, tx, stored, now)

@@ -1,0 +1,8 @@
+"""What goes wrong with the store, as against a mistake in the hub: nobody's row is to blame, and it is taken again."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+
+STORE_TROUBLE: tuple[type[Exception], ...] = (OperationalError, InterfaceError, InternalError)
+"""Busy, full, read-only, or gone: the work keeps its lease until it passes, and is done again after it."""

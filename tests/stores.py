@@ -1,0 +1,94 @@
+"""A private PostgreSQL for tests, from the system's own binaries: nothing of it is left, and no other is touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+_BINARIES = Path("/usr/lib/postgresql")
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=80")
+_WAIT_SECONDS = 30
+
+
+def postgresql_binaries() -> Path | None:
+    """Return the folder of the newest PostgreSQL of this machine, where Debian and Ubuntu put it; None without one."""
+    found = sorted(_BINARIES.glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    return found[-1].parent if found else None
+
+
+class PostgresServer:
+    """A running server that is reached by its socket alone, with databases made for one test each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers = count(1)
+
+    def url(self, database: str) -> str:
+        """Return a database's address as the hub takes it."""
+        return f"postgresql+psycopg://hub@/{database}?host={self._folder}"
+
+    def execute(self, statement: str) -> None:
+        """Carry out one statement about databases."""
+        with psycopg.connect(host=str(self._folder), user="hub", dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    @contextmanager
+    def database(self, template: str = "template0") -> Iterator[str]:
+        """Make a database after another one, give its address, and drop it."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def private_postgresql(binaries: Path) -> Iterator[PostgresServer]:
+    """Start a server on a new folder and stop it. PostgreSQL refuses to be root, so that root lends it `nobody`."""
+    folder = Path(tempfile.mkdtemp(prefix="stafetthub-pg-"))
+    user, group = ("nobody", "nogroup") if os.geteuid() == 0 else (None, None)
+    if user and group:
+        shutil.chown(folder, user, group)
+
+    def start(*command: str | Path) -> subprocess.Popen[bytes]:
+        with (folder / "out.log").open("ab") as out:
+            return subprocess.Popen(
+                command, cwd=folder, stdout=out, stderr=out, user=user, group=group, extra_groups=[] if user else None
+            )
+
+    try:
+        made = start(binaries / "initdb", "-D", folder / "data", "-U", "hub", "-A", "trust", "-E", "UTF8", "--no-sync")
+        assert made.wait(_WAIT_SECONDS) == 0, (folder / "out.log").read_text()
+        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        running = start(binaries / "postgres", "-D", folder / "data", "-k", folder, *settings)
+        try:
+            server = PostgresServer(folder)
+            _wait_for(server, running)
+            yield server
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(_WAIT_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(server: PostgresServer, running: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            return server.execute("SELECT 1")
+        except psycopg.OperationalError:
+            assert running.poll() is None, "PostgreSQL ended at once"
+            assert time.monotonic() < deadline, "PostgreSQL does not answer"
+            time.sleep(0.05)

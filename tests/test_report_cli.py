@@ -1,0 +1,187 @@
+"""`hub report` and `hub document` as people use them: a configuration and a store at hand, files and lines out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner, Result
+
+from hub.cli import app
+from hub.relaylog.model import RelayLog
+from hub.report_cli import BadOption, UnknownLog, UnknownTenant
+from hub.store.database import Database, open_database
+from hub.store.events import NotACode
+from hub.store.logs import LogStore
+from hub.store.sealing import new_key_file, read_key_file
+from hub.store.tables import DeliveryKind, DeliveryState, events
+from hub.store.work import NewDelivery, WorkStore
+from tests.documents.worked import LOG_ID, worked_log
+
+TENANT = "900001002"  # made up, as is the unit's number below
+PPT = f"{TENANT}/ppt"
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+CONFIG = f"""\
+name: Oppdikta kommune
+organisation_number: "{TENANT}"
+language: nn
+controller: Oppdikta kommune
+key_file: ${{env:KEY_FILE}}
+units:
+  - {{id: tussebu, name: Tussebu barnehage, organisation_number: "900001037", service: kindergarten}}
+"""
+
+
+@dataclass(frozen=True)
+class Office:
+    """A municipality's hub with one log in its store, and the folder where papers are put."""
+
+    folder: Path
+
+    def hub(self, *arguments: str) -> Result:
+        """Run the command."""
+        environ = {"KEY_FILE": str(self.folder / "key.json"), "DATA": str(self.folder), "COLUMNS": "250"}
+        config = ["--config", str(self.folder / "config")]
+        return CliRunner(env=environ).invoke(app, [*arguments, *config])
+
+    @contextmanager
+    def store(self) -> Iterator[Database]:
+        """Open its store."""
+        db = open_database(f"sqlite:///{self.folder / 'hub.db'}")
+        db.migrate()
+        yield db
+        db.close()
+
+    def openings(self) -> list[tuple[str, str, dict[str, object]]]:
+        """Return who opened which log, and with what data."""
+        wanted = select(events.c.actor, events.c.subject_id, events.c.data)
+        with self.store() as db, db.read() as tx:
+            rows = tx.execute(wanted.where(events.c.action == "person:log:opened").order_by(events.c.event_id))
+            return [(row.actor, row.subject_id, row.data) for row in rows]
+
+    def all_events(self) -> str:
+        """Return everything that the log of events says."""
+        with self.store() as db, db.read() as tx:
+            return json.dumps([[str(value) for value in row] for row in tx.execute(select(events))])
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    tenant = tmp_path / "config" / "tenants" / TENANT
+    tenant.mkdir(parents=True)
+    (tmp_path / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
+    (tenant / "tenant.yaml").write_text(CONFIG, encoding="utf-8")
+    new_key_file(tmp_path / "key.json")
+    made = Office(tmp_path)
+    _save(made, worked_log())
+    return made
+
+
+def _save(office: Office, log: RelayLog) -> None:
+    """Put a log in the store, and one delivery of it to PPT that has its receipt."""
+    store = LogStore(read_key_file(office.folder / "key.json", TENANT))
+    work = WorkStore(TENANT, lambda: "made-id")
+    with office.store() as db, db.write() as tx:
+        store.save(tx, replace(store.new(log.id), log=log), NOW)
+        work.add_delivery(tx, NewDelivery("d-1", PPT, log.id, DeliveryKind.UPDATE, b"", "", 1), NOW)
+        work.mark_sending(tx, "d-1", NOW)
+        work.end_delivery(tx, "d-1", DeliveryState.DONE, NOW)
+
+
+def test_a_summary_is_a_pdf_for_its_owner_and_an_event_without_the_purpose(office: Office) -> None:
+    """Who and a code stand in the log of events; the purpose in the asker's words stands in no event."""
+    out, why = office.folder / "oppsummering.pdf", "Vi ønskjer råd om leik."
+    done = office.hub("document", LOG_ID, "--for", "ppt", "--purpose", why, "--out", str(out), "--who", "rektor-1")
+    assert done.exit_code == 0, done.output
+    assert out.read_bytes().startswith(b"%PDF-")
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert office.openings() == [("rektor-1", LOG_ID, {"purpose": "summary"})]
+    assert "leik" not in office.all_events()
+
+
+def test_who_must_be_a_user_id_or_nothing_is_made(office: Office) -> None:
+    """A name as --who is refused before the file is written."""
+    out = office.folder / "a.pdf"
+    done = office.hub("document", LOG_ID, "--for", "ppt", "--purpose", "x", "--out", str(out), "--who", "Å Test")
+    assert isinstance(done.exception, NotACode)
+    assert not out.exists()
+    assert office.openings() == []
+
+
+def test_a_page_of_what_was_shared_is_a_pdf_or_text_by_its_ending(office: Office) -> None:
+    """In the log's language where none is asked for; each making leaves an event."""
+    for name, more in (("barn.pdf", ()), ("barn.txt", ()), ("child.txt", ("--language", "en"))):
+        out = str(office.folder / name)
+        done = office.hub("report", "shared", LOG_ID, "--for", "child", "--out", out, "--who", "it-1", *more)
+        assert done.exit_code == 0, done.output
+    assert (office.folder / "barn.pdf").read_bytes().startswith(b"%PDF-")
+    assert "KVEN HAR FÅTT VITE KVA?" in (office.folder / "barn.txt").read_text("utf-8")
+    assert "WHO HAS BEEN TOLD WHAT?" in (office.folder / "child.txt").read_text("utf-8")
+    assert [data["purpose"] for _, _, data in office.openings()] == ["shared_child"] * 3
+    wrong = office.hub("report", "shared", LOG_ID, "--for", "child", "--out", "x.docx", "--who", "it-1")
+    assert isinstance(wrong.exception, BadOption)
+
+
+def test_a_control_round_is_on_screen_csv_and_pdf(office: Office) -> None:
+    """The unit goes by its configured id; the screen shows log ids and dates, and no one's name."""
+    csv, pdf = office.folder / "kontroll.csv", office.folder / "kontroll.pdf"
+    asked = ("--unit", "tussebu", "--date", "2026-11-21", "--csv", str(csv), "--pdf", str(pdf), "--language", "nn")
+    done = office.hub("report", "control", *asked)
+    assert done.exit_code == 0, done.output
+    assert "Eining Tussebu barnehage, 2026-11-21" in done.output
+    assert LOG_ID in done.output
+    assert "Sjukmelding" in done.output
+    assert "Testbarn" not in done.output
+    assert "Tussebu barnehage;2026-11-21;overdue" in csv.read_text("utf-8-sig")
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    assert office.openings() == []
+
+
+def test_a_breach_lists_what_a_period_reached(office: Office) -> None:
+    """Days are Norwegian and the last one counts; the connection is no longer configured, and that is told."""
+    csv = office.folder / "brudd.csv"
+    done = office.hub("report", "breach", "--from", "2026-11-21", "--to", "2026-11-21", "--csv", str(csv))
+    assert done.exit_code == 0, done.output
+    assert "1 sendings, 1 logs, 1 children" in done.output
+    assert "of 1 logs the persons are not known" in done.output
+    assert f"{LOG_ID};d-1;{PPT};2026-11-21T09:00:00+00:00;received;;;unknown;;" in csv.read_text("utf-8-sig")
+    before = office.hub("report", "breach", "--from", "2026-11-20", "--to", "2026-11-21T09:59+01:00")
+    assert "0 sendings" in before.output
+
+
+@pytest.mark.parametrize(
+    ("since", "until"), [("yesterday", "2026-11-21"), ("2026-11-21", "2026-11-20"), ("2026-11-21", "2026-13-01")]
+)
+def test_a_period_that_is_none_is_refused(office: Office, since: str, until: str) -> None:
+    """The option is named, with what to write."""
+    done = office.hub("report", "breach", "--from", since, "--to", until)
+    assert isinstance(done.exception, BadOption)
+    assert "--" in str(done.exception)
+
+
+def test_a_log_or_municipality_that_is_not_there_is_told_so(office: Office) -> None:
+    """Without repeating what was asked for."""
+    done = office.hub("report", "shared", "no-such", "--for", "child", "--out", "x.txt", "--who", "it-1")
+    assert isinstance(done.exception, UnknownLog)
+    assert "no-such" not in str(done.exception)
+    done = office.hub("report", "control", "--unit", "x", "--tenant", "900001010")
+    assert isinstance(done.exception, UnknownTenant)
+
+
+def test_a_paper_is_never_left_open_to_others(office: Office) -> None:
+    """A file that was there and open to all is the owner's alone afterwards; a missing folder is told."""
+    out = office.folder / "gammel.txt"
+    out.touch(0o644)
+    asked = ("report", "shared", LOG_ID, "--for", "guardian", "--who", "it-1", "--out")
+    assert office.hub(*asked, str(out)).exit_code == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    missing = office.hub(*asked, str(office.folder / "nowhere" / "x.txt"))
+    assert isinstance(missing.exception, BadOption)
+    assert os.fspath(office.folder) not in str(missing.exception)
