@@ -22,7 +22,7 @@ serve: $(VENV)/.runtime ## run the hub on the configuration in config/ (ARGS="--
 	$(BIN)/hub run $(ARGS)
 
 test: setup ## run the tests (ARGS="tests/operate -x")
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-long: setup ## run the slow tests: browser, faults, fuzzing
 	$(BIN)/python -m pytest -m long $(ARGS) || [ $$? -eq 5 ] # 5: no test is marked long
