@@ -168,6 +168,26 @@ def sync(
 
 
 @app.command()
+def reconcile(
+    connection: Annotated[
+        str, typer.Argument(help="One connection; all that list everything where none is named.")
+    ] = "",
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Count source, hub and archive beside each other now, as every night. Differences stand in the inbox."""
+    from hub.service import reconcile_now
+
+    with _opened(config, calls=True) as hub:
+        failed = False
+        for name, result in reconcile_now(hub, connection):
+            failed |= bool(result.error)
+            said = result.remedy if result.error else f"{result.counts['differences']} differences"
+            typer.echo(f"{name}: {result.counts['read']} read, {said}")
+        if failed:
+            sys.exit(1)
+
+
+@app.command()
 def check(
     connection: Annotated[str, typer.Argument(help="One connection; all and the archive where none is named.")] = "",
     config: ConfigOption = CONFIG,

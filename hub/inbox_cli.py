@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from hub.sync.context import Tenant
     from hub.sync.decide import Decisions
 
-app = typer.Typer(help="What waits for a person: holds, conflicts, quarantine and proposals.", no_args_is_help=True)
+app = typer.Typer(
+    help="What waits for a person: holds, conflicts, quarantine, proposals and differences.", no_args_is_help=True
+)
 
 
 class Kind(StrEnum):
@@ -30,6 +32,7 @@ class Kind(StrEnum):
     CONFLICT = "conflict"
     QUARANTINE = "quarantine"
     PROPOSAL = "proposal"
+    DIFFERENCE = "difference"
 
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id that `hub inbox list` shows.")]
@@ -174,6 +177,12 @@ def replay(
     if not told:
         raise NotThere("Nothing of this waits, or it is being taken in already. `hub inbox list` shows what waits")
     typer.echo("\n".join(told))
+
+
+@app.command()
+def close(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+    """Close a difference between source, hub and archive that you have looked into. A later count may find it again."""
+    _decide(config, item_id, lambda decisions: decisions.close(item_id, _who(who, why)), "Closed.")
 
 
 def _replay(tenant: Tenant, ids: list[str] | None, connection: str, who: Who, *, sent: bool | None) -> Iterator[str]:

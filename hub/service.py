@@ -22,9 +22,11 @@ from hub.engine.occurrences import Cron, Every, Timing
 from hub.engine.port import Engine
 from hub.operate.settings import ConnectionSettings
 from hub.store.database import is_postgresql, libpq_url, open_database
-from hub.sync.context import Connection, Tenant
+from hub.sync.context import OSLO, Connection, Tenant
 from hub.sync.cycle import Cycle, CycleResult, Progress, no_progress, reachable
-from hub.sync.rows import SyncRows
+from hub.sync.pull import PullResult
+from hub.sync.reconcile import WHY
+from hub.sync.rows import SyncRows, count_of
 
 _log = structlog.get_logger(__name__)
 
@@ -43,9 +45,20 @@ def owner() -> str:
 
 
 def timings(hub: Hub) -> dict[str, Timing]:
-    """Return the schedule of each connection that has one."""
+    """Return the schedule of each connection that has one, and when it is counted beside hub and archive."""
     connections = [connection for tenant in hub.settings.tenants for connection in tenant.connections]
-    return {connection.id: timing for connection in connections if (timing := _timing(connection)) is not None}
+    read = {connection.id: timing for connection in connections if (timing := _timing(connection)) is not None}
+    listing = [each.id for tenant in hub.tenants.values() for each in tenant.connections.values() if lists_all(each)]
+    return read | {count_of(name): COUNT for name in listing if name in read}
+
+
+def lists_all(connection: Connection) -> bool:
+    """Tell whether a connection's listing is whole, so that it can be counted."""
+    return connection.connector.lists_all
+
+
+COUNT = Timing(Cron("0 4 * * *", OSLO))
+"""When connections are counted: after the night's runs, before people come to work."""
 
 
 def _timing(connection: ConnectionSettings) -> Timing | None:
@@ -118,6 +131,16 @@ def _cycle(tenant: Tenant, chosen: list[Connection], *, dry_run: bool, progress:
     cycle.route()
     result.planned = cycle.planned()
     return result
+
+
+def reconcile_now(hub: Hub, connection: str = "") -> Iterator[tuple[str, PullResult]]:
+    """Count one connection beside the hub and its archive, or every one that lists all it has."""
+    wanted = hub.connection(connection)[1].id if connection else ""
+    for tenant in hub.tenants.values():
+        for each in tenant.connections.values():
+            if wanted == each.id or (not wanted and lists_all(each)):
+                occurrence = f"by-hand@{tenant.now().isoformat()}"
+                yield each.id, Cycle(tenant, owner()).pull_by_hand(each, occurrence, why=WHY)
 
 
 class _maybe_copied:  # noqa: N801 - used as a context manager only

@@ -19,6 +19,7 @@ from hub.store.tables import (
     ConflictState,
     DeliveryKind,
     DeliveryState,
+    DifferenceState,
     HoldState,
     ProposalState,
     QuarantineState,
@@ -26,6 +27,7 @@ from hub.store.tables import (
     archived,
     conflicts,
     deliveries,
+    differences,
     events,
     holds,
     logs,
@@ -202,6 +204,7 @@ class Reports:
                 *(_conflict_item(row) for row in _standing(tx, conflicts, tenant, ConflictState.OPEN)),
                 *(_quarantine_item(row) for row in _standing(tx, quarantine, tenant, QuarantineState.OPEN)),
                 *(_proposal_item(row) for row in _standing(tx, proposals, tenant, ProposalState.OPEN)),
+                *(_difference_item(row) for row in _standing(tx, differences, tenant, DifferenceState.OPEN)),
             ]
             here = (records.c.tenant == tenant, records.c.connection == connection)
             logs_here = set(tx.scalars(select(records.c.log_id).where(*here))) if connection else set()
@@ -298,6 +301,11 @@ def _quarantine_item(row: Row[Any]) -> InboxItem:
 def _proposal_item(row: Row[Any]) -> InboxItem:
     about = (row.log_id or "", row.connection, row.kind, row.collection)
     return InboxItem("proposal", row.proposal_id, *about, "holder", row.first_seen_at)
+
+
+def _difference_item(row: Row[Any]) -> InboxItem:
+    where = (row.log_id or "", row.connection)
+    return InboxItem("difference", row.difference_id, *where, row.kind, row.subject, "operator", row.first_seen_at)
 
 
 def _deliveries(tx: Connection, tenant: str, kind: DeliveryKind, *only: ColumnElement[bool]) -> Counter[DeliveryState]:

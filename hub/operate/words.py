@@ -33,6 +33,9 @@ WORDS: Mapping[str, str] = {
     Action.HOLD_GONE: "the hold by the rule {rule} ended: it stops nothing now",
     Action.PROPOSAL_MADE: "a person is asked about a {kind}",
     Action.PROPOSAL_GONE: "the question needs no answer any more",
+    Action.DIFFERENCE_FOUND: "a count found that source, hub and archive do not agree",
+    Action.DIFFERENCE_GONE: "a later count found that they agree",
+    Action.PERSON_DIFFERENCE_CLOSED: "a person closed a difference",
     Action.DELIVERY_READY: "a delivery to {connection} is ready to go{after}",
     Action.DELIVERY_SENT: "bytes left for {connection}",
     Action.DELIVERY_DONE: "{connection} has it: receipt {receipt}",
@@ -81,6 +84,9 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "quarantine": (
         ("hub inbox replay {id} --who … --why …", "the record is read again as it was kept: mend the mapping first"),
+    ),
+    "difference": (
+        ("hub inbox close {id} --who … --why …", "it is no longer listed, unless a later count finds it again"),
     ),
     "match": (
         ("hub inbox accept {id} --who … --why …", "the two logs become one, and each system is sent what it lacks"),

@@ -33,6 +33,7 @@ class Choice(StrEnum):
     SENT = "sent"
     NOT_SENT = "not_sent"
     OPENED = "opened"
+    CLOSED = "closed"
 
 
 @dataclass(frozen=True)

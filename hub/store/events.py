@@ -60,6 +60,8 @@ class Action(StrEnum):
     HOLD_GONE = "hub:hold:gone"
     PROPOSAL_MADE = "hub:proposal:made"
     PROPOSAL_GONE = "hub:proposal:gone"
+    DIFFERENCE_FOUND = "hub:difference:found"
+    DIFFERENCE_GONE = "hub:difference:gone"
     DELIVERY_READY = "hub:delivery:ready"
     DELIVERY_SENT = "hub:delivery:sent"
     DELIVERY_DONE = "hub:delivery:done"
@@ -80,6 +82,7 @@ class Action(StrEnum):
     PERSON_PROPOSAL_REFUSED = "person:proposal:refused"
     PERSON_QUARANTINE_REPLAYED = "person:quarantine:replayed"
     PERSON_QUARANTINE_DISMISSED = "person:quarantine:dismissed"
+    PERSON_DIFFERENCE_CLOSED = "person:difference:closed"
     PERSON_DELIVERY_DECIDED = "person:delivery:decided"
     PERSON_RUN_ASKED = "person:run:asked"
     PERSON_CONNECTION_PAUSED = "person:connection:paused"
@@ -87,6 +90,11 @@ class Action(StrEnum):
     PERSON_PROFILE_CONFIRMED = "person:profile:confirmed"
     PERSON_ARCHIVE_CONFIRMED = "person:archive:confirmed"
     PERSON_CONFIGURATION_CHANGED = "person:configuration:changed"
+    PERSON_KEYS_ROTATED = "person:keys:rotated"
+    PERSON_KEYS_RETIRED = "person:keys:retired"
+    PERSON_STORE_BACKED_UP = "person:store:backed_up"
+    PERSON_INSIGHT_GIVEN = "person:insight:given"
+    PERSON_ACCESS_REFUSED = "person:access:refused"
 
 
 class NotACode(ValueError):

@@ -384,6 +384,12 @@ class LogStore:
             )
         )
 
+    def record_ids(self, tx: Connection, connection: str) -> dict[str, str | None]:
+        """Return the log of every record that is known of a connection, by the system's id."""
+        c = records.c
+        where = (c.tenant == self.tenant, c.connection == connection)
+        return {row.foreign_id: row.log_id for row in tx.execute(select(c.foreign_id, c.log_id).where(*where))}
+
     def closed_ids(self, tx: Connection) -> list[str]:
         """Return the ids of closed logs."""
         where = and_(logs.c.tenant == self.tenant, logs.c.status == LogStatus.CLOSED)

@@ -15,11 +15,12 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -94,21 +95,73 @@ class NewKey:
     key_version: int
 
 
-class TenantKeys:
-    """The keys of one tenant: wraps data keys and makes keyed hashes. Never shown, never logged."""
+@dataclass(frozen=True)
+class KeyMaterial:
+    """A tenant's keys as they are kept: the version that wraps new data keys, each version's key, the hashing key."""
 
-    def __init__(self, tenant: str, current: int, keys: dict[int, bytes], hashing: bytes) -> None:
+    current: int
+    keys: Mapping[int, bytes] = field(repr=False)
+    hashing: bytes = field(repr=False)
+
+
+class KeySource(Protocol):
+    """Where a tenant's keys come from: a file, the environment, or a service that hands them out."""
+
+    def stamp(self) -> Hashable:
+        """Return what is another after the keys have changed; None where that cannot be told now."""
+
+    def read(self) -> KeyMaterial:
+        """Return the keys. Raises KeyFileError."""
+
+
+class TenantKeys:
+    """The keys of one tenant: wraps data keys and makes keyed hashes. Never shown, never logged.
+
+    With a `source`, keys that are rotated while a process runs reach it at the next data key that it makes or opens.
+    """
+
+    def __init__(
+        self, tenant: str, current: int, keys: Mapping[int, bytes], hashing: bytes, source: KeySource | None = None
+    ) -> None:
         self.tenant = tenant
-        self._current = current
-        self._wrapping = {version: AESGCM(key) for version, key in keys.items()}
+        self._source = source
+        self._stamp = source.stamp() if source else None
+        self._take(current, keys)
         self._hashing = {purpose: _derived(hashing, f"hash/{purpose}") for purpose in Purpose}
         self._archive = _derived(hashing, "archive")
 
+    def _take(self, current: int, keys: Mapping[int, bytes]) -> None:
+        self._current, self._wrapping = current, {version: AESGCM(key) for version, key in keys.items()}
+
+    def refresh(self) -> None:
+        """Read the keys anew where they have changed. Keys that cannot be reached now stay as they are."""
+        stamp = self._source.stamp() if self._source else None
+        if self._source is not None and stamp is not None and stamp != self._stamp:
+            material = self._source.read()
+            self._take(material.current, material.keys)
+            self._stamp = stamp
+
+    @property
+    def current(self) -> int:
+        """The version that wraps new data keys."""
+        return self._current
+
+    @property
+    def versions(self) -> frozenset[int]:
+        """The versions that open data keys."""
+        return frozenset(self._wrapping)
+
     def new_key(self, owner: str) -> NewKey:
         """Make a data key for an owner such as `log:<id>` or `quarantine:<id>`."""
-        key = os.urandom(_KEY_BYTES)
-        wrapped = _seal(self._wrapping[self._current], key, _bound(self.tenant, owner, "wrapped_key"))
-        return NewKey(Sealer(self.tenant, owner, AESGCM(key)), wrapped, self._current)
+        self.refresh()
+        key, version = os.urandom(_KEY_BYTES), self._current
+        wrapped = _seal(self._wrapping[version], key, _bound(self.tenant, owner, "wrapped_key"))
+        return NewKey(Sealer(self.tenant, owner, AESGCM(key)), wrapped, version)
+
+    def rewrapped(self, owner: str, wrapped_key: bytes, key_version: int) -> tuple[bytes, int]:
+        """Return a stored data key wrapped by the current version, and that version. Raises as `sealer` does."""
+        bound, version = _bound(self.tenant, owner, "wrapped_key"), self._current
+        return _seal(self._wrapping[version], self._unwrapped(owner, wrapped_key, key_version), bound), version
 
     def sealer(self, owner: str, wrapped_key: bytes | None, key_version: int | None) -> Sealer:
         """Return the sealer of a stored data key.
@@ -118,6 +171,11 @@ class TenantKeys:
         """
         if wrapped_key is None or key_version is None:
             raise Shredded(f"tenant {self.tenant}, {owner}: the key is shredded; nothing can be opened")
+        return Sealer(self.tenant, owner, AESGCM(self._unwrapped(owner, wrapped_key, key_version)))
+
+    def _unwrapped(self, owner: str, wrapped_key: bytes, key_version: int) -> bytes:
+        if key_version not in self._wrapping:
+            self.refresh()
         wrapping = self._wrapping.get(key_version)
         if wrapping is None:
             raise KeyFileError(
@@ -130,7 +188,7 @@ class TenantKeys:
                 f"tenant {self.tenant}, {owner}, field wrapped_key: does not open; check that the key file is this "
                 "tenant's, or restore the row from a backup"
             )
-        return Sealer(self.tenant, owner, AESGCM(key))
+        return key
 
     def archive_key(self) -> bytes:
         """Return the 32 bytes that the folder archive is sealed with: the same as long as the tenant exists."""
@@ -141,15 +199,104 @@ class TenantKeys:
         return hmac.new(self._hashing[purpose], data, hashlib.sha256).hexdigest()
 
 
-def new_key_file(path: Path) -> None:
-    """Make a key file with fresh keys, readable by its owner only. Raises KeyFileError where one exists.
+@dataclass(frozen=True)
+class KeyFile:
+    """Keys in a file that its owner alone can read.
 
-    The file is JSON: `current` (the version that wraps new data keys), `keys` (32 bytes each, base64, by version)
-    and `hashing` (32 bytes, base64), which stays when a version is added, so that keyed hashes still match.
+    It is JSON: `current` (the version that wraps new data keys), `keys` (32 bytes each, base64, by version) and
+    `hashing` (32 bytes, base64), which stays when a version is added, so that keyed hashes still match.
     """
-    content = {"current": 1, "keys": {"1": _fresh()}, "hashing": _fresh()}
+
+    path: Path
+    tenant: str
+
+    def stamp(self) -> Hashable:
+        """Return when the file was written and which one it is."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def read(self) -> KeyMaterial:
+        """Read the file. Raises KeyFileError where it is missing, open to others, or no key file."""
+        try:
+            mode = self.path.stat().st_mode
+            text = self.path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise KeyFileError(
+                f"{self.path}: no readable key file for tenant {self.tenant}; put it back, or make one for a new tenant"
+            ) from None
+        if mode & 0o007:
+            raise KeyFileError(
+                f"{self.path}: others on this machine can reach the key file; run: chmod 600 {self.path}"
+            )
+        return key_material(text, str(self.path))
+
+    def write(self, material: KeyMaterial) -> None:
+        """Put new content in the file's place: all of it, or the old one stays."""
+        draft = self.path.with_name(f".{self.path.name}.new")
+        draft.unlink(missing_ok=True)
+        _create(draft, material)
+        draft.replace(self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@dataclass(frozen=True)
+class KeyText:
+    """Keys in a text, such as a secret of the environment: the key file's content, in base64."""
+
+    text: str = field(repr=False)
+    tenant: str
+
+    def stamp(self) -> Hashable:
+        """Return the same as long as the process runs."""
+        return self.tenant
+
+    def read(self) -> KeyMaterial:
+        """Read the text. Raises KeyFileError where it is no key file in base64."""
+        place = f"`key` of tenant {self.tenant}"
+        try:
+            content = base64.b64decode(self.text, validate=True).decode("utf-8")
+        except ValueError:
+            raise KeyFileError(f"{place}: not base64; set it to what `base64 -w0` makes of a key file") from None
+        return key_material(content, place)
+
+
+def key_material(text: str, place: str) -> KeyMaterial:
+    """Return the keys of a key file's text. Raises KeyFileError, which names the place and shows nothing of it."""
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        content = json.loads(text)
+        keys = {int(version): _bytes(key) for version, key in content["keys"].items()}
+        material = KeyMaterial(int(content["current"]), keys, _bytes(content["hashing"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise KeyFileError(f"{place}: not a key file (see `new_key_file`); put back the file that was there") from None
+    if material.current not in keys:
+        raise KeyFileError(
+            f"{place}: `current` names version {material.current}, which is not under `keys`; correct `current`"
+        )
+    return material
+
+
+def tenant_keys(source: KeySource, tenant: str) -> TenantKeys:
+    """Return a tenant's keys from where they are kept. Raises KeyFileError."""
+    material = source.read()
+    return TenantKeys(tenant, material.current, material.keys, material.hashing, source)
+
+
+def read_key_file(path: Path, tenant: str) -> TenantKeys:
+    """Read a tenant's key file. Raises KeyFileError where it is missing, open to others, or no key file."""
+    return tenant_keys(KeyFile(path, tenant), tenant)
+
+
+def new_key_file(path: Path) -> None:
+    """Make a key file with fresh keys, readable by its owner only. Raises KeyFileError where one exists."""
+    try:
+        _create(path, KeyMaterial(1, {1: fresh_key()}, fresh_key()))
     except FileExistsError:
         raise KeyFileError(
             f"{path}: there is a key file already, and what is sealed opens with nothing else; "
@@ -157,10 +304,32 @@ def new_key_file(path: Path) -> None:
         ) from None
     except OSError as error:
         raise KeyFileError(f"{path}: cannot be made ({error.strerror}); make the folder first") from None
+
+
+def fresh_key() -> bytes:
+    """Return a new key."""
+    return os.urandom(_KEY_BYTES)
+
+
+def _create(path: Path, material: KeyMaterial) -> None:
+    keys = {str(version): _text(key) for version, key in material.keys.items()}
+    content = {"current": material.current, "keys": keys, "hashing": _text(material.hashing)}
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _bytes(encoded: str) -> bytes:
+    key = base64.b64decode(encoded, validate=True)
+    if len(key) != _KEY_BYTES:
+        raise binascii.Error
+    return key
+
+
+def _text(key: bytes) -> str:
+    return base64.b64encode(key).decode("ascii")
 
 
 def store_log_keys(tx: Connection, tenant: str, made: Iterable[tuple[str, NewKey]], at: datetime) -> None:
@@ -195,40 +364,6 @@ def log_sealers(tx: Connection, keys: TenantKeys, log_ids: Collection[str]) -> d
 def shred_log(tx: Connection, tenant: str, log_id: str) -> None:
     """Delete a log's data key. All that was sealed under it can never be opened again."""
     tx.execute(delete(log_keys).where(log_keys.c.tenant == tenant, log_keys.c.log_id == log_id))
-
-
-def read_key_file(path: Path, tenant: str) -> TenantKeys:
-    """Read a tenant's key file. Raises KeyFileError where it is missing, open to others, or no key file."""
-    try:
-        mode = path.stat().st_mode
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise KeyFileError(
-            f"{path}: no readable key file for tenant {tenant}; put it back, or make one for a new tenant"
-        ) from None
-    if mode & 0o007:
-        raise KeyFileError(f"{path}: others on this machine can reach the key file; run: chmod 600 {path}")
-    try:
-        content = json.loads(text)
-        keys = {int(version): _bytes(key) for version, key in content["keys"].items()}
-        current = int(content["current"])
-        hashing = _bytes(content["hashing"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise KeyFileError(f"{path}: not a key file (see `new_key_file`); put back the file that was there") from None
-    if current not in keys:
-        raise KeyFileError(f"{path}: `current` names version {current}, which is not under `keys`; correct `current`")
-    return TenantKeys(tenant, current, keys, hashing)
-
-
-def _bytes(encoded: str) -> bytes:
-    key = base64.b64decode(encoded, validate=True)
-    if len(key) != _KEY_BYTES:
-        raise binascii.Error
-    return key
-
-
-def _fresh() -> str:
-    return base64.b64encode(os.urandom(_KEY_BYTES)).decode("ascii")
 
 
 def _derived(root: bytes, purpose: str) -> bytes:

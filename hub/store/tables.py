@@ -138,6 +138,24 @@ class ProposalState(StrEnum):
     GONE = "gone"
 
 
+class DifferenceKind(StrEnum):
+    """What the daily count found: between a source and the hub, or between the hub and its archive."""
+
+    NOT_TAKEN_IN = "not_taken_in"
+    NOT_LISTED = "not_listed"
+    OTHER_CONTENT = "other_content"
+    NOT_ARCHIVED = "not_archived"
+    ARCHIVE_LACKS = "archive_lacks"
+
+
+class DifferenceState(StrEnum):
+    """Where a difference is. `gone`: a later count did not find it; `closed`: a person did."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    GONE = "gone"
+
+
 class BreakerState(StrEnum):
     """Whether calls to a connection are let through; `half_open` lets one through to see."""
 
@@ -431,6 +449,22 @@ class DecisionColumns(TypedColumns):
     sealed_detail: Named[bytes] = _sealed("why, and what was chosen over what")
 
 
+class DifferenceColumns(TypedColumns):
+    """Something that source, hub and archive do not agree on when they are counted; listed until it is closed."""
+
+    difference_id: Named[str] = _id("The hub's own id", key=True)
+    tenant: Named[str] = _tenant()
+    connection: Named[str] = _connection()
+    kind: Named[DifferenceKind] = _codes(DifferenceKind, "Kind")
+    subject: Named[str] = _word(200, "The system's own id of the record, or the hub's of the log")
+    log_id: Named[str | None] = _id("The log it is about; none where there is none")
+    state: Named[DifferenceState] = _codes(DifferenceState, "State", DifferenceState.OPEN)
+    first_seen_at: Named[datetime] = _at("When a count first found it")
+    last_seen_at: Named[datetime] = _at("When a count last found it")
+    closed_at: Named[datetime | None] = _at("When a person closed it, or a count no longer found it")
+    closed_by: Named[str | None] = _word(120, "User id of that person")
+
+
 class PackageColumns(TypedColumns):
     """One revision of a closed log, made once for every archive."""
 
@@ -604,6 +638,13 @@ decisions = Table(
     DecisionColumns,
     Index(None, "tenant", "log_id"),
     Index(None, "tenant", "subject_id"),
+)
+differences = Table(
+    "differences",
+    metadata,
+    DifferenceColumns,
+    _one("uq_differences_open", "tenant", "connection", "kind", "subject", where="state = 'open'"),
+    Index(None, "tenant", "state"),
 )
 packages = Table("packages", metadata, PackageColumns, _of_log(), UniqueConstraint("tenant", "log_id", "revision"))
 archived = Table("archived", metadata, ArchivedColumns)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from hub.relaylog.codes import LogStatus
 from hub.store.connections import StopCode
 from hub.store.database import upsert
 from hub.store.events import Action, append
 from hub.store.tables import (
     DeliveryKind,
     DeliveryState,
+    HoldState,
     RunState,
     archived,
     connection_state,
     cursors,
     deliveries,
+    holds,
+    logs,
     packages,
+    records,
     runs,
 )
 
@@ -111,9 +116,13 @@ class WorkStore:
             tx.execute(missed.values(state=RunState.MISSED, outcome=why, ended_at=now))
             append(tx, self._tenant, Action.RUN_MISSED, "run", run_id, ACTOR, now, why=why)
 
-    def planned_until(self, tx: Connection, connection: str) -> datetime | None:
-        """Return the planned instant of a connection's newest scheduled occurrence, run or missed."""
-        planned = runs.c.why.in_(("schedule", "catch_up"))
+    def why(self, tx: Connection, run_id: str) -> str:
+        """Return what started a run: schedule, person, catch_up, replay or reconcile."""
+        return tx.scalar(select(runs.c.why).where(runs.c.run_id == run_id)) or ""
+
+    def planned_until(self, tx: Connection, connection: str, whys: Collection[str]) -> datetime | None:
+        """Return the planned instant of a connection's newest occurrence that was started by these."""
+        planned = runs.c.why.in_(whys)
         where = (runs.c.tenant == self._tenant, runs.c.connection == connection, planned)
         return tx.scalar(select(func.max(runs.c.planned_at)).where(*where))
 
@@ -304,6 +313,35 @@ class WorkStore:
             )
         )
         append(tx, self._tenant, Action.ARCHIVE_RECEIVED, "log", log_id, ACTOR, now, delivery=delivery_id)
+
+    def proofs_of(self, tx: Connection, connection: str) -> list[Row[Any]]:
+        """Return log, delivery and reference of each proof about the logs that a connection has records of."""
+        c = archived.c
+        here = select(records.c.log_id).where(records.c.tenant == self._tenant, records.c.connection == connection)
+        where = (c.tenant == self._tenant, c.log_id.in_(here))
+        return list(tx.execute(select(c.log_id, c.delivery_id, c.receipt_ref).where(*where)))
+
+    def unproved(self, tx: Connection, connection: str, target: str, before: datetime) -> list[str]:
+        """Return the closed logs of a connection, not written since, of which a target has no proof and nothing waits.
+
+        What waits is a delivery on its way or for a person, and a hold of the archivist's.
+        """
+        c = logs.c
+        here = select(records.c.log_id).where(records.c.tenant == self._tenant, records.c.connection == connection)
+        proved = select(archived.c.log_id).where(archived.c.tenant == self._tenant, archived.c.target == target)
+        waiting = (*STANDING_DELIVERY, DeliveryState.FAILED)
+        on_the_way = select(deliveries.c.log_id).where(
+            deliveries.c.tenant == self._tenant, deliveries.c.connection == target, deliveries.c.state.in_(waiting)
+        )
+        held = select(holds.c.log_id).where(
+            holds.c.tenant == self._tenant,
+            holds.c.state == HoldState.OPEN,
+            or_(holds.c.connection == target, holds.c.connection.is_(None)),
+            holds.c.log_id.is_not(None),
+        )
+        closed = (c.tenant == self._tenant, c.status == LogStatus.CLOSED, c.updated_at < before, c.log_id.in_(here))
+        apart = (c.log_id.not_in(proved), c.log_id.not_in(on_the_way), c.log_id.not_in(held))
+        return list(tx.scalars(select(c.log_id).where(*closed, *apart).order_by(c.log_id)))
 
     def archived(self, tx: Connection) -> list[Row[Any]]:
         """Return every proof, in the order it came."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -32,6 +32,8 @@ class Connection:
 
     `readers` are fixed services, or "unit": the service of the unit that the system's own record belongs to.
     `verified_ids` tells that its national ids come from the population register: only such ids match by themselves.
+    `controller` answers for the system and `unit_controllers` for units, each known by organisation number; the
+    municipality itself is "" or left out.
     """
 
     id: str
@@ -42,10 +44,22 @@ class Connection:
     first_contact: Literal["hold", "send"] = "hold"
     deliver: bool = False
     verified_ids: bool = False
+    controller: str = ""
+    unit_controllers: Mapping[str, str] = field(default_factory=dict)
 
     def readers_of(self, seen: RelayLog) -> frozenset[Service]:
         """Return who can see what is sent to a record."""
         return frozenset({seen.unit.service}) if self.readers == "unit" else self.readers
+
+    def other_controller(self, log: RelayLog, seen: RelayLog) -> str:
+        """Return whom a sending to a record must be agreed with; "" where both ends answer to the same controller.
+
+        What leaves a private kindergarten's log crosses over as what enters it does.
+        """
+        own = self.unit_controllers.get(log.unit.organisation_number, "")
+        of_unit = self.unit_controllers.get(seen.unit.organisation_number, "") if self.readers == "unit" else ""
+        receiving = self.controller or of_unit
+        return "" if own == receiving else receiving or own
 
 
 class ArchiveTarget(Protocol):
@@ -53,6 +67,9 @@ class ArchiveTarget(Protocol):
 
     def deliver(self, package: Package, delivery_id: str) -> Receipt:
         """Hand over one package. Raises ArchiveUnavailable or ArchiveRefused."""
+
+    def holds(self, delivery_id: str, proof: str) -> bool:
+        """Tell whether the archive still has a delivery as its proof says. Raises as `deliver` does."""
 
 
 @dataclass(frozen=True)

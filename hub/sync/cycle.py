@@ -5,7 +5,7 @@ The same steps serve a person at the command line and the engine's workers; each
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -15,13 +15,15 @@ from sqlalchemy import Connection as Transaction
 from hub.connectors.base import ConnectorError
 from hub.relaylog.gates import Decider
 from hub.store.inbox import NewHold
-from hub.store.leases import RUNS, LeaseLost, claim
+from hub.store.leases import RUNS, Lease, LeaseLost, claim
 from hub.store.tables import DeliveryKind
+from hub.sync import reconcile, replay
 from hub.sync.archive import Archivist
 from hub.sync.context import Connection, Tenant
 from hub.sync.deliver import Deliverer, Outcome
 from hub.sync.pull import RUN_LEASE, PullResult, pull
-from hub.sync.replay import is_replay, replay_run
+from hub.sync.reconcile import reconcile_run
+from hub.sync.replay import replay_run
 from hub.sync.route import Router
 from hub.sync.trouble import STORE_TROUBLE
 
@@ -33,6 +35,12 @@ BROKEN = NewHold("internal_error", "internal_error", Decider.OPERATOR, "the mist
 TAKEN = "Another run of this connection is at work; wait for it"
 ROUTED_DAY = "_routed"
 """Names the cursor that holds the day on which all logs were last routed."""
+
+KINDS_OF_RUN: Mapping[str, Callable[[Tenant, Connection, Lease], PullResult]] = {
+    replay.WHY: replay_run,
+    reconcile.WHY: reconcile_run,
+}
+"""What a run does by what started it; every other one pulls."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, how much of it is done, and how much there is."""
@@ -80,11 +88,11 @@ class Cycle:
         self.archive(result)
         return result
 
-    def pull_by_hand(self, connection: Connection, occurrence: str) -> PullResult:
+    def pull_by_hand(self, connection: Connection, occurrence: str, why: str = "person") -> PullResult:
         """Write a run down and do it. One that is written down already is not done twice."""
         tenant, now = self._tenant, self._tenant.now()
         with tenant.db.write() as tx:
-            run_id = tenant.work.queue_run(tx, connection.id, f"{connection.id} {occurrence}", "person", now, now)
+            run_id = tenant.work.queue_run(tx, connection.id, f"{connection.id} {why} {occurrence}", why, now, now)
         return (
             self.pull(connection, run_id) if run_id else PullResult(error="run_taken", remedy="This run exists already")
         )
@@ -95,11 +103,11 @@ class Cycle:
         self._progress(f"pull {connection.id}", 0, 0)
         with tenant.db.write() as tx:
             lease = claim(tx, RUNS, run_id, self._owner, now, now + RUN_LEASE)
+            why = tenant.work.why(tx, run_id)
         if lease is None:
             return PullResult(error="run_taken", remedy=TAKEN)
         try:
-            work = replay_run if is_replay(tenant, run_id) else pull
-            return work(tenant, connection, lease)
+            return KINDS_OF_RUN.get(why, pull)(tenant, connection, lease)
         except LeaseLost:
             return PullResult(error="run_taken", remedy=TAKEN)
 

@@ -17,6 +17,7 @@ from hub.connectors.base import SourceRecord
 from hub.relaylog.merge import Place, flatten, remembered, unflatten
 from hub.relaylog.model import RelayLog
 from hub.store.decisions import Choice, Effect, NewDecision, Released, Removed, Settled, Who, keep
+from hub.store.differences import Differences
 from hub.store.events import Action, append
 from hub.store.logs import Side, StoredLog
 from hub.store.tables import ConflictState, DeliveryKind, DeliveryState, HoldState, ProposalKind, ProposalState
@@ -129,6 +130,21 @@ class Decisions:
         if row is None or row.state is not HoldState.OPEN:
             raise CannotDecide(f"No open hold {hold_id}. `hub inbox list --kind hold` shows those there are")
         return row
+
+    # --- differences -------------------------------------------------------------------------------------------------
+
+    def close(self, difference_id: str, who: Who) -> None:
+        """Close a difference that a person has looked into. Raises CannotDecide."""
+        tenant, now = self.tenant, self.tenant.now()
+        with tenant.db.write() as tx:
+            row = Differences(self._number, tenant.new_id).close(tx, difference_id, who.id, now)
+            if row is None:
+                raise CannotDecide(
+                    f"No open difference {difference_id}. `hub inbox list --kind difference` shows those there are"
+                )
+            decision_id = tenant.new_id()
+            key = tenant.logs.keys.new_key(f"decision:{decision_id}")
+            keep(tx, self._number, key, decision_id, NewDecision("difference", difference_id, Choice.CLOSED), who, now)
 
     # --- proposals -----------------------------------------------------------------------------------------------
 

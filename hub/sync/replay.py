@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
@@ -21,7 +21,7 @@ from hub.store.decisions import Choice, NewDecision, Who, keep
 from hub.store.events import Action, append
 from hub.store.inbox import KeptRecord
 from hub.store.leases import Lease, release, renew
-from hub.store.tables import DeliveryKind, DeliveryState, RunState, runs
+from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.store.work import NewDelivery
 from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
 from hub.sync.context import Connection, Tenant
@@ -58,12 +58,6 @@ def ask_replay(tenant: Tenant, who: Who, connection: str, ids: Collection[str] |
         keep(tx, number, tenant.logs.keys.new_key(f"decision:{decision_id}"), decision_id, new, who, now)
         append(tx, number, Action.PERSON_QUARANTINE_REPLAYED, "run", run_id, who.id, now, records=len(waiting))
     return run_id
-
-
-def is_replay(tenant: Tenant, run_id: str) -> bool:
-    """Tell whether a run takes in what is in quarantine, in place of what its system lists."""
-    with tenant.db.read() as tx:
-        return tx.scalar(select(runs.c.why).where(runs.c.run_id == run_id)) == WHY
 
 
 def replay_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:

@@ -47,7 +47,7 @@ class Plan:
 def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str], day: date, rules: Rules) -> Plan:
     """Plan what one system is sent of a merged log on a day. Pure."""
     readers = connection.readers_of(side.seen)
-    found = stops(merged.log, readers, day, rules)
+    found = stops(merged.log, readers, day, rules, connection.other_controller(merged.log, side.seen))
     stopped = tuple(stop for stop in found if stop.reason not in merged.released & RELEASABLE)
     opened_view = view(merged.log, readers, day, rules, connection.services)
     shown = _with_emptied(_without_open_questions(opened_view, merged, side.seen), merged, side.seen)

@@ -20,6 +20,7 @@ from hub.sync.archive import Archivist
 from hub.sync.context import Tenant
 from hub.sync.cycle import Cycle, CycleResult
 from hub.sync.deliver import LEASE, Deliverer
+from hub.sync.reconcile import WHY
 
 BATCH = 1000
 LATE = timedelta(minutes=2)
@@ -41,25 +42,28 @@ class SyncRows:
         self._tenants = tenants
         self._owner = owner
 
-    def planned_until(self, connection: str) -> datetime | None:
-        """Return the planned instant of the connection's newest occurrence, run or missed."""
+    def planned_until(self, name: str) -> datetime | None:
+        """Return the planned instant of a schedule's newest occurrence, run or missed."""
+        connection, whys = _schedule(name)
         with self._db.read() as tx:
-            return self._of(connection).work.planned_until(tx, connection)
+            return self._of(connection).work.planned_until(tx, connection, whys)
 
-    def busy(self, connection: str) -> bool:
-        """Tell whether a run of the connection waits or runs."""
+    def busy(self, name: str) -> bool:
+        """Tell whether a run of the schedule's connection waits or runs."""
+        connection, _ = _schedule(name)
         with self._db.read() as tx:
             return self._of(connection).work.busy(tx, connection)
 
-    def book(self, connection: str, plan: Plan) -> Iterable[Task]:
+    def book(self, name: str, plan: Plan) -> Iterable[Task]:
         """Write down what became due, and what was missed; return the runs that this call made."""
+        connection, whys = _schedule(name)
         tenant = self._of(connection)
         now, queue = tenant.now(), tenant.work.queue_run
         with self._db.write() as tx:
             for missed in plan.missed:
                 occurrence = missed.occurrence
                 tenant.work.miss_run(tx, connection, occurrence.id, occurrence.planned_at, missed.why, now)
-            made = [queue(tx, connection, each.id, _why(each, now), each.planned_at, now) for each in plan.run]
+            made = [queue(tx, connection, each.id, _why(each, now, whys), each.planned_at, now) for each in plan.run]
         return [Task(RUNS.kind, run_id) for run_id in made if run_id]
 
     def sweep(self, now: datetime) -> Iterable[Task]:
@@ -128,5 +132,17 @@ class SyncRows:
         return str(tx.scalar(select(work.table.c.tenant).where(work.id == row_id)))
 
 
-def _why(occurrence: Occurrence, now: datetime) -> str:
-    return "catch_up" if now - occurrence.starts_at > LATE else "schedule"
+def count_of(connection: str) -> str:
+    """Return the name of the schedule by which a connection is counted; its own id is that by which it is read."""
+    return f"{connection} {WHY}"
+
+
+def _schedule(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return the connection of a schedule, and what its runs are started by: in time, and late."""
+    connection, _, count = name.partition(" ")
+    return connection, (count, count) if count else ("schedule", "catch_up")
+
+
+def _why(occurrence: Occurrence, now: datetime, whys: tuple[str, ...]) -> str:
+    in_time, late = whys
+    return late if now - occurrence.starts_at > LATE else in_time

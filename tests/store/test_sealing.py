@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,17 +16,21 @@ from sqlalchemy import Connection, insert, update
 
 from hub.store.database import Database
 from hub.store.sealing import (
+    KeyFile,
     KeyFileError,
+    KeyText,
     Purpose,
     SealBroken,
     Sealer,
     Shredded,
     TenantKeys,
+    fresh_key,
     log_sealers,
     new_key_file,
     read_key_file,
     shred_log,
     store_log_keys,
+    tenant_keys,
 )
 from hub.store.tables import log_keys, logs
 
@@ -174,8 +180,34 @@ def test_a_new_version_wraps_and_the_old_one_still_opens(tmp_path: Path) -> None
     assert after.new_key("log:l2").key_version == 2
     assert after.sealer("log:l1", old.wrapped_key, old.key_version).owner == "log:l1"
     assert after.keyed_hash(Purpose.VIEW, b"1") == before.keyed_hash(Purpose.VIEW, b"1")
-    with pytest.raises(KeyFileError, match="key version 2 is not in the key file"):
-        before.sealer("log:l2", b"", 2)
+    with pytest.raises(KeyFileError, match="key version 3 is not in the key file"):
+        before.sealer("log:l2", b"", 3)
+
+
+def test_a_running_process_learns_of_a_new_version(tmp_path: Path) -> None:
+    """Keys read before a version was added wrap by it from then on, and open what others have wrapped by it."""
+    path = tmp_path / f"{TENANT}.json"
+    new_key_file(path)
+    running, other = read_key_file(path, TENANT), read_key_file(path, TENANT)
+    material = KeyFile(path, TENANT).read()
+    KeyFile(path, TENANT).write(replace(material, current=2, keys={**material.keys, 2: fresh_key()}))
+    wrapped = running.new_key("log:l1")
+    assert wrapped.key_version == 2
+    assert other.sealer("log:l1", wrapped.wrapped_key, 2).owner == "log:l1"
+    path.unlink()
+    assert running.new_key("log:l2").key_version == 2
+
+
+def test_keys_may_come_as_text() -> None:
+    """A key file's content in base64, as a secret of the environment, gives the same keys; damage is told."""
+    content = {"current": 1, "keys": {"1": "A" * 43 + "="}, "hashing": "A" * 43 + "="}
+    text = base64.b64encode(json.dumps(content).encode()).decode()
+    found = tenant_keys(KeyText(text, TENANT), TENANT)
+    new = _KEYS.new_key("log:l1")
+    assert found.sealer("log:l1", new.wrapped_key, 1).owner == "log:l1"
+    with pytest.raises(KeyFileError, match=f"`key` of tenant {TENANT}: not base64"):
+        KeyText("canary?", TENANT).read()
+    assert text not in repr(KeyText(text, TENANT))
 
 
 def test_a_key_file_is_its_owners_and_never_overwritten(tmp_path: Path) -> None:

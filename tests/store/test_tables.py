@@ -51,6 +51,8 @@ IN_CLEAR = {
     "proposals": "proposal_id tenant kind connection log_id foreign_id collection element_id subject_hash key_version"
     " state first_seen_at decided_by decided_at",
     "decisions": "decision_id tenant log_id subject_kind subject_id choice in_force decided_by decided_at key_version",
+    "differences": "difference_id tenant connection kind subject log_id state first_seen_at last_seen_at closed_at"
+    " closed_by",
     "packages": "package_id tenant log_id revision external_key content_hash mapping_versions created_at",
     "archived": "tenant log_id revision target delivery_id receipt_ref archived_at",
     "connection_state": "tenant connection paused paused_by paused_at parked_until parked_reason breaker_state"

@@ -104,6 +104,15 @@ class FolderArchive:
             _write_file(_receipt_path(bag), receipt.model_dump_json(indent=2, exclude={"already_there"}).encode())
             return receipt.model_copy(update={"already_there": already_there})
 
+    def holds(self, delivery_id: str, proof: str) -> bool:
+        """Tell whether a delivery still lies in the folder as its proof says, byte for byte."""
+        for bag in (self._root / self._organisation_number).glob(f"*/{delivery_id}"):
+            with _told(delivery_id):
+                receipt = _read_receipt(bag)
+                if receipt and receipt.manifest_sha256 == proof and _as_received(bag, receipt):
+                    return True
+        return False
+
     def _bag(self, package: ArchivePackage, delivery_id: str) -> dict[str, bytes]:
         payload = {}
         for file in package.files:
@@ -266,6 +275,12 @@ def _holds(bag: Path, files: dict[str, bytes]) -> bool:
     """Say whether a folder holds just these files with just these bytes."""
     present = {path.relative_to(bag).as_posix() for path in bag.rglob("*") if path.is_file()}
     return present == set(files) and all((bag / path).read_bytes() == content for path, content in files.items())
+
+
+def _as_received(bag: Path, receipt: Receipt) -> bool:
+    """Say whether every file of a receipt lies in its bag with the bytes that were received."""
+    paths = [(bag / file.path, file) for file in receipt.files]
+    return all(path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256 for path, file in paths)
 
 
 def _read_receipt(bag: Path) -> Receipt | None:

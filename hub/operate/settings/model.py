@@ -120,6 +120,13 @@ class Confirmed(Frozen):
     on: date
 
 
+class Controller(Frozen):
+    """Another controller than the municipality, such as the owner of a private kindergarten."""
+
+    name: str
+    organisation_number: OrganisationNumber
+
+
 class Timeouts(Frozen):
     """How long one call may take, in seconds: to connect, between two reads, and altogether."""
 
@@ -144,7 +151,8 @@ class Rate(Frozen):
 class ConnectionSettings(Frozen):
     """One configured system of one tenant. `own` holds what its kind of system needs, as the connector declares.
 
-    `longest_peace` is how long the hub stays away at most when a system asks for peace.
+    `longest_peace` is how long the hub stays away at most when a system asks for peace. `controller` is who answers
+    for the system's data, where it is not the municipality.
     """
 
     tenant: Annotated[str, GIVEN]
@@ -154,6 +162,7 @@ class ConnectionSettings(Frozen):
     mapping: str
     services: frozenset[Service]
     readers: Readers
+    controller: Controller | None = None
     verified_ids: bool = False
     first_contact: Literal["hold", "send"] = "hold"
     deliver: bool = False
@@ -190,12 +199,16 @@ class ArchiveFolder(Frozen):
 
 
 class UnitSettings(Frozen):
-    """One unit of the municipality. `id` is how the configuration and the pages name it."""
+    """One unit of the municipality. `id` is how the configuration and the pages name it.
+
+    `controller` is who answers for its data, where it is not the municipality.
+    """
 
     id: str
     name: str
     organisation_number: OrganisationNumber
     service: Service
+    controller: Controller | None = None
 
 
 class TenantSettings(Frozen):
