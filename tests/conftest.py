@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis  # noqa: F401 - its pytest plugin imports it at the end otherwise, when threads of tests may still compile
 import pytest
 
 from hub.store.database import Database, open_database

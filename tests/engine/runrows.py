@@ -83,7 +83,7 @@ class Countdown:
         self._left.release()
 
     def wait(self) -> bool:
-        """Wait five seconds for each at most, and tell whether all have."""
+        """Wait thirty seconds for each at most, and tell whether all have."""
         return all(self._left.acquire(timeout=5) for _ in range(self._number))
 
 
@@ -93,10 +93,10 @@ def now() -> datetime:
 
 
 def until(true: Callable[[], bool]) -> None:
-    """Wait until something is so, five seconds at most."""
-    end = monotonic() + 5
+    """Wait until something is so, thirty seconds at most."""
+    end = monotonic() + 30
     while not true():
-        assert monotonic() < end, "waited five seconds in vain"
+        assert monotonic() < end, "waited thirty seconds in vain"
         Event().wait(0.005)
 
 
