@@ -42,7 +42,7 @@ def house(url: str, folder: Path, db: Database) -> tuple[Tenant, Connection]:
         new_key_file(key_file)
     keys = read_key_file(key_file, ORGNR)
     connection = Connection(
-        id=f"{ORGNR}/bench",
+        id=f"{ORGNR}/{folder.name}",
         services=frozenset({Service.SCHOOL}),
         readers=frozenset({Service.SCHOOL}),
         mapping=load_mapping(TEXT, "bench_mapping.yaml"),
@@ -80,9 +80,9 @@ def pulled(tenant: Tenant, connection: Connection, occurrence: str) -> Callable[
     return work
 
 
-def main(url: str, folder: Path) -> None:
-    """Pull once, and once more when nothing has changed."""
-    db = open_database(f"sqlite:///{folder}/hub.db")
+def main(url: str, folder: Path, database: str = "") -> None:
+    """Pull once, and once more when nothing has changed; into SQLite, or into a database that others write to, too."""
+    db = open_database(database or f"sqlite:///{folder}/hub.db")
     db.migrate()
     tenant, connection = house(url, folder, db)
     measured(pulled(tenant, connection, "first"))
@@ -90,4 +90,4 @@ def main(url: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
