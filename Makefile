@@ -24,8 +24,12 @@ serve: $(VENV)/.runtime ## run the hub on the configuration in config/ (ARGS="--
 test: setup ## run the tests (ARGS="tests/operate -x")
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-test-long: setup ## run the slow tests: browser, faults, fuzzing
-	$(BIN)/python -m pytest -m long $(ARGS) || [ $$? -eq 5 ] # 5: no test is marked long
+# Those that measure time, or start processes that share the machine, run alone; the others beside each other.
+ALONE := tests/bench tests/faults tests/engine/test_processes.py
+
+test-long: setup $(VENV)/dlt/.made ## run the slow tests: PostgreSQL, fuzzing, histories, faults, measurements (under half an hour)
+	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --durations 25 $(addprefix --ignore ,$(ALONE)) $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m long --durations 25 $(ALONE) $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of these
 
 lint: setup ## check style, types and which room imports which
 	$(BIN)/ruff check .
@@ -36,8 +40,8 @@ lint: setup ## check style, types and which room imports which
 bench: setup $(VENV)/dlt/.made ## measure how fast it is, beside its peers
 	$(BIN)/python -m pytest tests/bench -m 'long or not long' $(ARGS)
 
-faults: setup ## stop, cut off and kill it in full, and see that nothing is lost (hours; test-long does a short round)
-	STAFETTHUB_FAULTS=full $(BIN)/python -m pytest tests/faults -m 'long or not long' -s $(ARGS)
+faults: setup ## stop, cut off and kill it in full, with figures (hours; ARGS="-k name" does one; test-long is short)
+	STAFETTHUB_FAULTS=full $(BIN)/python -m pytest tests/faults tests/sync/test_histories.py -m 'long or not long' -s --durations 0 --durations-min 1 $(ARGS)
 
 pin: setup ## choose the newest fitting versions anew and write them with hashes
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install pip-tools

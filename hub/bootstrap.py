@@ -31,13 +31,14 @@ from hub.operate.settings import ConnectionSettings, HubSettings, TenantSettings
 from hub.payloads.registry import payload
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
+from hub.relaylog.life import LifePolicy
 from hub.relaylog.sharing import Sharing
 from hub.sandbox.proof import PROOF_FILE, check_proof
 from hub.store.connections import ConnectionState, GateRules
 from hub.store.database import Database, open_database
 from hub.store.inbox import Inbox
 from hub.store.logs import LogStore
-from hub.store.sealing import TenantKeys, read_key_file
+from hub.store.sealing import KeyFile, KeySource, KeyText, TenantKeys, tenant_keys
 from hub.store.work import WorkStore
 from hub.sync.context import Archive, Connection, Tenant
 from hub.sync.gate import RowGate
@@ -101,7 +102,7 @@ SYSTEMS: Mapping[str, System] = MappingProxyType(
     }
 )
 RULES: Mapping[str, type[BaseModel]] = MappingProxyType(
-    {"sharing": Sharing, "consent": ConsentPolicy, "archive": ArchiveSettings}
+    {"sharing": Sharing, "consent": ConsentPolicy, "life": LifePolicy, "archive": ArchiveSettings}
 )
 
 
@@ -210,8 +211,16 @@ def _root(url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
+def key_source(tenant: TenantSettings) -> KeySource:
+    """Return where a tenant's keys come from: its key file, or a secret that holds one."""
+    if tenant.key_file is not None:
+        return KeyFile(tenant.key_file, tenant.organisation_number)
+    secret = tenant.key.get_secret_value() if tenant.key else ""
+    return KeyText(secret, tenant.organisation_number)
+
+
 def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: Clock) -> Tenant:
-    keys = read_key_file(tenant.key_file, tenant.organisation_number)
+    keys = tenant_keys(key_source(tenant), tenant.organisation_number)
     own = mappings_of(tenant.mappings, clock.now().date()) if tenant.mappings else {}
     known = {**own, **active_mappings(db, tenant.organisation_number)}
 
@@ -219,13 +228,20 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
         return str(uuid4())
 
     def rules(day: date) -> Rules:
-        return Rules(tenant.rule_on(Sharing, day) or Sharing(), tenant.rule_on(ConsentPolicy, day) or ConsentPolicy())
+        return Rules(
+            tenant.rule_on(Sharing, day) or Sharing(),
+            tenant.rule_on(ConsentPolicy, day) or ConsentPolicy(),
+            tenant.rule_on(LifePolicy, day) or LifePolicy(),
+        )
 
     return Tenant(
         organisation_number=tenant.organisation_number,
         name=tenant.name,
         synthetic_ids=settings.environment != "production",
-        connections={each.id: _connection(each, clock, known, _gate(each, db, clock)) for each in tenant.connections},
+        connections={
+            each.id: _connection(each, clock, known, _gate(each, db, clock), _unit_controllers(tenant))
+            for each in tenant.connections
+        },
         rules=rules,
         archive=_archive(tenant, keys, clock),
         db=db,
@@ -237,6 +253,11 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
     )
 
 
+def _unit_controllers(tenant: TenantSettings) -> dict[str, str]:
+    """Return who answers for the units that are not the municipality's own, both by organisation number."""
+    return {unit.organisation_number: unit.controller.organisation_number for unit in tenant.units if unit.controller}
+
+
 def _gate(settings: ConnectionSettings, db: Database, clock: Clock) -> RowGate:
     breaker, rate = settings.breaker, settings.rate
     rules = GateRules(breaker.failures, breaker.period, rate.per_second if rate else None)
@@ -244,7 +265,11 @@ def _gate(settings: ConnectionSettings, db: Database, clock: Clock) -> RowGate:
 
 
 def _connection(
-    settings: ConnectionSettings, clock: Clock, known: Mapping[str, TemplateMapping], gate: Gate
+    settings: ConnectionSettings,
+    clock: Clock,
+    known: Mapping[str, TemplateMapping],
+    gate: Gate,
+    unit_controllers: Mapping[str, str],
 ) -> Connection:
     timeouts, system = settings.timeouts, SYSTEMS[settings.system]
     paths = {name for name in system.spec.profile if name.endswith("_path")}
@@ -265,6 +290,8 @@ def _connection(
         first_contact=settings.first_contact,
         deliver=settings.deliver,
         verified_ids=settings.verified_ids,
+        controller=settings.controller.organisation_number if settings.controller else "",
+        unit_controllers=unit_controllers,
     )
 
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from hub.audit_cli import app as audit_app
+from hub.baton_cli import app as baton_app
 from hub.command import CONFIG, ConfigOption
 from hub.command import opened as _opened
 from hub.inbox_cli import app as inbox_app
+from hub.keep_cli import backup, restore, wipe
+from hub.keys_cli import app as keys_app
 from hub.mapping_cli import app as mapping_app
 from hub.report_cli import app as report_app
 from hub.report_cli import document
+
+if TYPE_CHECKING:
+    from hub.bootstrap import Hub
+    from hub.sync.context import Tenant
 
 app = typer.Typer(
     name="hub",
@@ -23,24 +32,30 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys_app = typer.Typer(help="The keys that seal everything a municipality stores.", no_args_is_help=True)
 app.add_typer(inbox_app, name="inbox")
+app.add_typer(baton_app, name="baton")
 app.add_typer(keys_app, name="keys")
 store_app = typer.Typer(help="The database that everything is stored in.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
 app.add_typer(mapping_app, name="mapping")
 app.add_typer(report_app, name="report")
-app.command()(document)
+app.add_typer(audit_app, name="audit")
+for command in (document, wipe, backup, restore):
+    app.command()(command)
 
 
 def main() -> None:
     """Run the command line. Every known failure is one line that says what to do, and exit code 1."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no image of keys and opened logs
     try:
         app()
-    except Exception as error:
-        if not _known(error):
-            raise
-        _fail(str(error))
+    except Exception as error:  # noqa: BLE001 - what nobody knows is told without its text
+        if _known(error):
+            _fail(str(error))
+        from hub.operate.logging import tell_uncaught
+
+        tell_uncaught(error, sys.stderr)
+        sys.exit(1)
 
 
 def _known(error: Exception) -> bool:
@@ -203,7 +218,7 @@ def check(
 
 @app.command()
 def pause(
-    connection: Annotated[str, typer.Argument(help="The connection.")],
+    connection: Annotated[str, typer.Argument(help="The connection, or <organisation number>/folder for the archive.")],
     who: Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")],
     config: ConfigOption = CONFIG,
 ) -> None:
@@ -211,14 +226,14 @@ def pause(
     from hub.sync.gate import pause as pause_connection
 
     with _opened(config) as hub:
-        tenant, found = hub.connection(connection)
-        pause_connection(tenant, found.id, who)
-        typer.echo(f"{found.id} is paused")
+        tenant, name = _gated(hub, connection)
+        pause_connection(tenant, name, who)
+        typer.echo(f"{name} is paused")
 
 
 @app.command()
 def resume(
-    connection: Annotated[str, typer.Argument(help="The connection.")],
+    connection: Annotated[str, typer.Argument(help="The connection, or <organisation number>/folder for the archive.")],
     who: Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")],
     config: ConfigOption = CONFIG,
 ) -> None:
@@ -226,9 +241,18 @@ def resume(
     from hub.sync.gate import resume as resume_connection
 
     with _opened(config) as hub:
-        tenant, found = hub.connection(connection)
-        resume_connection(tenant, found.id, who)
-        typer.echo(f"{found.id} goes on")
+        tenant, name = _gated(hub, connection)
+        resume_connection(tenant, name, who)
+        typer.echo(f"{name} goes on")
+
+
+def _gated(hub: Hub, name: str) -> tuple[Tenant, str]:
+    """Return what may be paused by a name: a connection, or a municipality's archive by its whole name."""
+    for tenant in hub.tenants.values():
+        if tenant.archive and tenant.archive.id == name:
+            return tenant, name
+    tenant, found = hub.connection(name)
+    return tenant, found.id
 
 
 @app.command()
@@ -307,15 +331,6 @@ def store_move(
         f"Moved {sum(rows.values())} rows of {len(rows)} tables. Name the new database in hub.yaml as `database`"
     )
     typer.echo("before you start the hub, and delete the old file when you have seen that all is well.")
-
-
-@keys_app.command("new")
-def keys_new(path: Annotated[Path, typer.Argument(help="The file to make; outside the configuration folder.")]) -> None:
-    """Make a key file for one municipality. Keep a copy where the backups are not: without it nothing opens."""
-    from hub.store.sealing import new_key_file
-
-    new_key_file(path)
-    typer.echo(f"Made {path}. Name it as key_file in tenant.yaml, and keep a copy apart from the backups.")
 
 
 if __name__ == "__main__":

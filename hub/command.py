@@ -13,8 +13,11 @@ import typer
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
+    from hub.operate.roles import Act, LogFacts
+    from hub.operate.settings import TenantSettings
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
+WhoOption = Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")]
 CONFIG = Path("config")
 
 
@@ -32,3 +35,19 @@ def opened(config: Path, *, calls: bool = False) -> Iterator[Hub]:
         for tenant in settings.tenants if calls else ():
             check_assumptions(tenant.connections, clock, process.sandbox_proof())
         yield hub
+
+
+def settings_of(hub: Hub, tenant: str) -> TenantSettings:
+    """Return the settings of a municipality that the hub serves."""
+    return next(each for each in hub.settings.tenants if each.organisation_number == tenant)
+
+
+def ask(
+    hub: Hub, tenant: str, who: str, act: Act, facts: LogFacts, subject: tuple[str, str], purpose: str = ""
+) -> None:
+    """Ask whether a user may do something to a subject, given by kind and id, before it is done. Raises NotAllowed."""
+    from hub.operate.roles import Door
+
+    sandbox = hub.settings.environment == "sandbox"
+    door = Door(hub.db, settings_of(hub, tenant), hub.tenants[tenant].now(), lets_all=sandbox)
+    door.ask(who, act, facts, subject, purpose)

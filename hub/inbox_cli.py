@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.command import CONFIG, ConfigOption, opened
+from hub.command import CONFIG, ConfigOption, ask, opened, settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hub.bootstrap import Hub
     from hub.operate.report import InboxItem
     from hub.store.decisions import Who
     from hub.sync.context import Tenant
     from hub.sync.decide import Decisions
 
 app = typer.Typer(
-    help="What waits for a person: holds, conflicts, quarantine, proposals and differences.", no_args_is_help=True
+    help="What waits for a person: holds, conflicts, quarantine, proposals, differences and tasks.",
+    no_args_is_help=True,
 )
 
 
@@ -33,11 +35,12 @@ class Kind(StrEnum):
     QUARANTINE = "quarantine"
     PROPOSAL = "proposal"
     DIFFERENCE = "difference"
+    TASK = "task"
 
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id that `hub inbox list` shows.")]
 WhoOption = Annotated[
-    str, typer.Option("--who", help="Your user id. Whether your role may decide is for you to know: see `addressed`.")
+    str, typer.Option("--who", help="Your user id, of whoever it waits for; it stands in the log of events.")
 ]
 WhyOption = Annotated[str, typer.Option("--why", help="Your reason, in a few words; it is kept sealed.")]
 
@@ -94,13 +97,14 @@ def show(
     from hub.operate.words import choices
     from hub.sync.decide import BY_A_PERSON
 
-    with _deciding(config, item_id) as (item, decisions):
-        if not reveal:
+    if reveal and not (who and purpose):
+        raise NothingNamed("Say who you are and what for: --who … --purpose …")
+    asked = _who(who, purpose) if reveal else None
+    with _deciding(config, item_id, asked, reveals=True) as (item, decisions):
+        if asked is None:
             show_item(item, choices(item, by_a_person=item.rule in BY_A_PERSON))
             return
-        if not who or not purpose:
-            raise NothingNamed("Say who you are and what for: --who … --purpose …")
-        for name, value in _revealed(decisions, item, _who(who, purpose)).items():
+        for name, value in _revealed(decisions, item, asked).items():
             typer.echo(f"{name}: {value}")
 
 
@@ -122,7 +126,7 @@ def settle(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Choose which system's value holds in a conflict. The others are sent it; a new value is a new conflict."""
-    with _deciding(config, item_id) as (item, decisions):
+    with _deciding(config, item_id, _who(who, why)) as (item, decisions):
         tenant = decisions.tenant.organisation_number
         full = take if take == "log" or "/" in take else f"{tenant}/{take}"
         decisions.settle(item.id, full, _who(who, why))
@@ -132,7 +136,7 @@ def settle(
 @app.command()
 def release(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
     """Let a hold go as it stands now. Another situation is held anew."""
-    _decide(config, item_id, lambda decisions: decisions.release(item_id, _who(who, why)), "Released.")
+    _decide(config, item_id, lambda decisions: decisions.release(item_id, _who(who, why)), "Released.", _who(who, why))
 
 
 @app.command()
@@ -143,14 +147,16 @@ def accept(
     into: Annotated[str, typer.Option("--into", help="Of a match with several logs: the log to join.")] = "",
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Accept a proposal: two logs become one, or a deletion is taken over."""
-    _decide(config, item_id, lambda decisions: decisions.accept(item_id, _who(who, why), into), "Accepted.")
+    """Accept a proposal: two logs become one, a deletion is taken over, or a guardian is let into the log."""
+    _decide(
+        config, item_id, lambda decisions: decisions.accept(item_id, _who(who, why), into), "Accepted.", _who(who, why)
+    )
 
 
 @app.command()
 def refuse(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
-    """Refuse a proposal: two logs stay apart, or what was deleted is written back."""
-    _decide(config, item_id, lambda decisions: decisions.refuse(item_id, _who(who, why)), "Refused.")
+    """Refuse a proposal: two logs stay apart, what was deleted is written back, or a guardian stays out."""
+    _decide(config, item_id, lambda decisions: decisions.refuse(item_id, _who(who, why)), "Refused.", _who(who, why))
 
 
 @app.command()
@@ -185,6 +191,18 @@ def close(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CO
     _decide(config, item_id, lambda decisions: decisions.close(item_id, _who(who, why)), "Closed.")
 
 
+@app.command()
+def done(
+    item_id: Id,
+    who: Annotated[str, typer.Option("--who", help="Your user id; it is kept with the task.")],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Note that a unit no longer uses what it was sent, after a consent has ended."""
+    from hub.sync.tasks import done as tick_off
+
+    _decide(config, item_id, lambda decisions: tick_off(decisions.tenant, item_id, who), "Done.")
+
+
 def _replay(tenant: Tenant, ids: list[str] | None, connection: str, who: Who, *, sent: bool | None) -> Iterator[str]:
     """Do what was asked of one municipality, and tell what came of it."""
     from hub.service import owner
@@ -213,8 +231,13 @@ def _who(who: str, why: str) -> Who:
 
 
 @contextmanager
-def _deciding(config: Path, item_id: str) -> Iterator[tuple[InboxItem, Decisions]]:
-    """Find what waits under an id, in whichever municipality, with what decides on it. Raises NotThere."""
+def _deciding(
+    config: Path, item_id: str, who: Who | None = None, *, reveals: bool = False
+) -> Iterator[tuple[InboxItem, Decisions]]:
+    """Find what waits under an id, in whichever municipality, with what decides on it. Raises NotThere.
+
+    Where `who` decides, or has something revealed, a role for it is asked first. Raises NotAllowed.
+    """
     from hub.operate.report import Reports
     from hub.sync.decide import Decisions
 
@@ -222,12 +245,30 @@ def _deciding(config: Path, item_id: str) -> Iterator[tuple[InboxItem, Decisions
         for number, tenant in hub.tenants.items():
             item = Reports(hub.db).item(number, item_id)
             if item is not None:
+                if who is not None:
+                    _ask(hub, number, item, who, reveals=reveals)
                 yield item, Decisions(tenant)
                 return
     raise NotThere(f"Nothing waits under {item_id}. `hub inbox list` shows what does")
 
 
-def _decide(config: Path, item_id: str, decide: Callable[[Decisions], None], said: str) -> None:
-    with _deciding(config, item_id) as (_, decisions):
+def _ask(hub: Hub, number: str, item: InboxItem, who: Who, *, reveals: bool) -> None:
+    """Ask for the role that something takes. A conflict's values are the log's text; a reason alone is not."""
+    from dataclasses import replace
+
+    from hub.operate.roles import Act, LogFacts, facts_of
+
+    opens = reveals and item.kind == Kind.CONFLICT
+    facts, tenant = LogFacts(), hub.tenants[number]
+    if item.log:
+        with tenant.db.read() as tx:
+            log = tenant.logs.load(tx, item.log).log
+        facts = facts_of(log, settings_of(hub, number), None if opens else ())
+    act = Act.READ if opens else Act.REASON if reveals else Act.DECIDE
+    ask(hub, number, who.id, act, replace(facts, addressed_to=item.addressed_to), (item.kind, item.id), who.why)
+
+
+def _decide(config: Path, item_id: str, decide: Callable[[Decisions], None], said: str, who: Who | None = None) -> None:
+    with _deciding(config, item_id, who) as (_, decisions):
         decide(decisions)
         typer.echo(said)

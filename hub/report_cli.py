@@ -7,7 +7,8 @@ file that was asked for, readable by its owner alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hub.bootstrap import Hub
+    from hub.operate.roles import Act, LogFacts
     from hub.operate.sendings import Range, Sendings
+    from hub.relaylog.codes import Part
+    from hub.relaylog.model import RelayLog
     from hub.sync.context import Tenant
 
 app = typer.Typer(help="Papers for people: what was shared, control rounds, breaches.", no_args_is_help=True)
@@ -67,11 +71,14 @@ def document(
     """Make the summary that goes with a referral to PPT or a report to child welfare. You read it and send it."""
     from hub.documents.summary import RECIPIENTS
     from hub.operate.opened import Opener, summary_pdf
+    from hub.relaylog.gates import parts_open_to
 
     with _opened(config) as hub:
         tenant = _tenant_of(hub, log)
         opener, today = Opener(tenant.db, tenant.logs, who), tenant.today()
-        made = summary_pdf(opener.log(log), RECIPIENTS[recipient], purpose, tenant.name, today, tenant.rules(today))
+        found, reader, rules = opener.log(log), RECIPIENTS[recipient], tenant.rules(today)
+        _ask_to_read(hub, tenant, who, found, parts_open_to(found, reader, today, rules), purpose)
+        made = summary_pdf(found, reader, purpose, tenant.name, today, rules)
         opener.noted(log, "summary", tenant.now())
     _write(out, made)
 
@@ -96,6 +103,7 @@ def shared(
         tenant = _tenant_of(hub, log)
         opener, today = Opener(tenant.db, tenant.logs, who), tenant.today()
         found = opener.log(log)
+        _ask_to_read(hub, tenant, who, found, (), reader)
         page = shared_page(
             found,
             _sendings(tenant).of_log(log),
@@ -111,8 +119,41 @@ def shared(
 
 
 @app.command()
+def insight(
+    child: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="File with the national id of a child; - is stdin.")
+    ] = None,
+    log: Annotated[str, typer.Option("--log", help="The log's id, in place of a file.")] = "",
+    tenant: TenantOption = "",
+    config: ConfigOption = CONFIG,
+    *,
+    who: WhoOption,
+) -> None:
+    """Tell who has opened a child's log, and which systems were sent it. A wiped log is found by its id alone."""
+    from hub.command import ask
+    from hub.console import console
+    from hub.operate.insight import HEAD, cells, seen
+    from hub.operate.roles import Act, LogFacts
+    from hub.store.events import Action, append
+
+    if (child is None) == (not log):
+        raise BadOption("Name a file with the child's national id, - for stdin, or --log")
+    with _opened(config) as hub:
+        found = _tenant_of(hub, log) if log else _tenant(hub, tenant)
+        number = found.organisation_number
+        ask(hub, number, who, Act.INSIGHT, LogFacts(), ("tenant", number))
+        log_ids = [log] if child is None else _logs_of(found, child)
+        lines = seen(found.db, number, log_ids)
+        with found.db.write() as tx:
+            for log_id in log_ids:
+                append(tx, number, Action.PERSON_REPORT_MADE, "log", log_id, who, found.now(), report="insight")
+    console.print(_table(f"{len(log_ids)} logs", *HEAD, rows=map(cells, lines)))
+
+
+@app.command()
 def control(
     unit: Annotated[str, typer.Option("--unit", help="The unit in charge: id, organisation number or name.")],
+    who: WhoOption,
     on: Annotated[datetime | None, typer.Option("--date", formats=[_DAY], help="Seen from; today if none.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write it as CSV, too.")] = None,
     pdf: Annotated[Path | None, typer.Option("--pdf", help="Write it as PDF, too.")] = None,
@@ -125,11 +166,13 @@ def control(
     from hub.console import console
     from hub.documents import control as paper
     from hub.operate.control import control_round, logs_of_unit
+    from hub.operate.roles import Act, LogFacts
 
     with _opened(config) as hub:
         found = _tenant(hub, tenant)
         day = on.date() if on else found.today()
         names = _names_of(hub, found, unit)
+        _ask_for_report(hub, found, who, Act.CONTROL, LogFacts(unit=frozenset(names)))
         page = control_round(logs_of_unit(found.db, found.logs, names), names[0], day, idle_days=idle_days)
     console.print(_table(paper.title(page, language), *paper.heads(language), rows=paper.lines(page, language)))
     console.print(paper.terms(page, language), paper.UNKNOWN.text(language), sep="\n", soft_wrap=True)
@@ -143,6 +186,7 @@ def control(
 def breach(
     since: Annotated[str, typer.Option("--from", help="First day, or an instant: 2026-11-02 or 2026-11-02T08:00.")],
     until: Annotated[str, typer.Option("--to", help="Last day, all of it, or an instant.")],
+    who: WhoOption,
     connection: Annotated[str, typer.Option("--connection", help="One connection; all where none is named.")] = "",
     csv: Annotated[Path | None, typer.Option("--csv", help="Write it as CSV, too.")] = None,
     tenant: TenantOption = "",
@@ -151,11 +195,13 @@ def breach(
     """List which logs, parts and readers a faulty period reached. Ids, codes and counts; no one's data."""
     from hub.console import console
     from hub.operate.breach import HEAD, breach_csv, cells, reach
+    from hub.operate.roles import Act, LogFacts
 
     within = _range(since, until)
     with _opened(config) as hub:
         found = hub.connection(connection)[0] if connection else _tenant(hub, tenant)
         asked = hub.connection(connection)[1].id if connection else ""
+        _ask_for_report(hub, found, who, Act.BREACH, LogFacts())
         sent = _sendings(found).between(within, asked)
     console.print(_table(f"{since} – {until}", *HEAD, rows=map(cells, sent)))
     counts = reach(sent)
@@ -168,6 +214,25 @@ def breach(
         _write(csv, breach_csv(sent))
 
 
+@app.command()
+def privacy(
+    out: Annotated[Path, typer.Option("--out", help="The Markdown file to write.")],
+    on: Annotated[datetime | None, typer.Option("--date", formats=[_DAY], help="Seen from; today if none.")] = None,
+    tenant: TenantOption = "",
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Make the data protection officer's page from the configuration, in bokmål. The store is not opened."""
+    from hub.bootstrap import SYSTEMS, read_settings
+    from hub.operate.privacy import privacy_page
+
+    found = {each.organisation_number: each for each in read_settings(config, os.environ).tenants}
+    if (tenant or len(found) != 1) and tenant not in found:
+        raise UnknownTenant(f"Name one municipality with --tenant: {', '.join(found)}")
+    specs = {name: system.spec for name, system in SYSTEMS.items()}
+    day = on.date() if on else date.today()  # noqa: DTZ011 - the day where the page is made
+    _write(out, privacy_page(found[tenant] if tenant else next(iter(found.values())), day, specs).encode())
+
+
 @contextmanager
 def _opened(config: Path) -> Iterator[Hub]:
     """Open the hub of a configuration; no system is called."""
@@ -175,6 +240,39 @@ def _opened(config: Path) -> Iterator[Hub]:
 
     with open_hub(read_settings(config, os.environ), system_clock()) as hub:
         yield hub
+
+
+def _ask_to_read(hub: Hub, tenant: Tenant, who: str, log: RelayLog, parts: Collection[Part], purpose: str) -> None:
+    """Ask for a role to open a log; `parts` are those whose text is opened."""
+    from hub.command import ask, settings_of
+    from hub.operate.roles import Act, facts_of
+
+    number = tenant.organisation_number
+    ask(hub, number, who, Act.READ, facts_of(log, settings_of(hub, number), parts), ("log", log.id), purpose)
+
+
+def _ask_for_report(hub: Hub, tenant: Tenant, who: str, act: Act, facts: LogFacts) -> None:
+    """Ask for a role to make a report, and write down that it is made."""
+    from hub.command import ask
+    from hub.store.events import Action, append
+
+    number = tenant.organisation_number
+    ask(hub, number, who, act, facts, ("tenant", number))
+    with tenant.db.write() as tx:
+        append(tx, number, Action.PERSON_REPORT_MADE, "tenant", number, who, tenant.now(), report=act.value)
+
+
+def _logs_of(tenant: Tenant, child: Path) -> list[str]:
+    """Return the logs of the child whose national id stands in a file. The number is shown nowhere."""
+    from hub.operate.insight import logs_of
+    from hub.relaylog.nationalid import InvalidNationalId, parse
+
+    try:
+        text = (sys.stdin.read() if str(child) == "-" else child.read_text("utf-8")).strip()
+        parse(text)
+    except (OSError, UnicodeDecodeError, InvalidNationalId):
+        raise BadOption("The file holds no national id. Write the eleven digits alone on its first line") from None
+    return logs_of(tenant.db, tenant.logs, text)
 
 
 def _tenant(hub: Hub, number: str) -> Tenant:

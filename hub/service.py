@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -20,13 +21,20 @@ from hub.bootstrap import SYSTEMS, Hub
 from hub.engine.local import LocalEngine
 from hub.engine.occurrences import Cron, Every, Timing
 from hub.engine.port import Engine
+from hub.operate.audit import HEADS, Heads, chain_all
 from hub.operate.settings import ConnectionSettings
 from hub.store.database import is_postgresql, libpq_url, open_database
 from hub.sync.context import OSLO, Connection, Tenant
 from hub.sync.cycle import Cycle, CycleResult, Progress, no_progress, reachable
+from hub.sync.heartbeat import Heartbeat
 from hub.sync.pull import PullResult
 from hub.sync.reconcile import WHY
-from hub.sync.rows import SyncRows, count_of
+from hub.sync.rows import SyncRows, count_of, free_all
+from hub.sync.trouble import STORE_TROUBLE
+
+UNCHAINED: tuple[type[Exception], ...] = (*STORE_TROUBLE, OSError)
+CHAIN_SECONDS = 5
+"""How often new events are chained."""
 
 _log = structlog.get_logger(__name__)
 
@@ -40,8 +48,12 @@ class NeedsPostgreSQL(Exception):
 
 
 def owner() -> str:
-    """Name this process in leases."""
-    return f"{socket.gethostname()}.{os.getpid()}"
+    """Name this start of this process in leases: numbers of processes come again, in containers at once."""
+    return f"{socket.gethostname()[:80]}.{os.getpid()}.{token_hex(6)}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def timings(hub: Hub) -> dict[str, Timing]:
@@ -75,39 +87,48 @@ def serve_until_stopped(hub: Hub, workers: int, stop: Event | None = None, *, ti
 
     A scheduler has no `workers`, a worker has `ticks` false. Raises NeedsPostgreSQL.
     """
-    engine = _engine(hub, workers, ticks=ticks)
+    name = owner()
+    engine = _engine(hub, name, workers, ticks=ticks)
     ended = stop or Event()
     if stop is None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
     _log.info("hub:engine:started", due=len(timings(hub)))
+    with Heartbeat(hub.db, name, _now):
+        try:
+            engine.start()
+            while not ended.wait(CHAIN_SECONDS if ticks else None):
+                _chain(hub)
+        finally:
+            engine.stop()
+            if ticks:
+                _chain(hub)
+            _log.info("hub:engine:stopped")
+
+
+def _chain(hub: Hub) -> None:
+    """Chain the log of events, and keep the head of the day outside the store. What fails now is done the next time."""
     try:
-        engine.start()
-        ended.wait()
-    finally:
-        engine.stop()
-        _log.info("hub:engine:stopped")
+        chain_all(hub.db, hub.tenants, Heads(hub.settings.data / HEADS), datetime.now(OSLO).date())
+    except UNCHAINED as error:
+        _log.warning("hub:events:not_chained", error_class=type(error).__name__)
 
 
-def _engine(hub: Hub, workers: int, *, ticks: bool) -> Engine:
+def _engine(hub: Hub, name: str, workers: int, *, ticks: bool) -> Engine:
     """Return threads of this process on SQLite, a share in the work of all processes on PostgreSQL."""
     url = hub.settings.database.get_secret_value()
-
-    def clock() -> datetime:
-        return datetime.now(UTC)
-
     if not is_postgresql(url):
         if not (ticks and workers):
             raise NeedsPostgreSQL(
                 "Scheduler and workers apart need PostgreSQL. Set `database` in hub.yaml to postgresql+psycopg://…, "
                 "move the store by `hub store move`, or use `hub run`, which does both on SQLite"
             )
-        return LocalEngine(SyncRows(hub.db, hub.tenants, owner()), timings(hub), clock=clock, workers=workers)
+        return LocalEngine(SyncRows(hub.db, hub.tenants, name), timings(hub), clock=_now, workers=workers)
     from hub.engine.distributed import DistributedEngine
 
     tenants = {number: replace(tenant, db=hub.db.of(number)) for number, tenant in hub.tenants.items()}
-    rows, address = SyncRows(hub.db, tenants, owner()), libpq_url(url)
-    return DistributedEngine(rows, timings(hub), url=address, clock=clock, workers=workers, ticks=ticks)
+    rows, address = SyncRows(hub.db, tenants, name), libpq_url(url)
+    return DistributedEngine(rows, timings(hub), url=address, clock=_now, workers=workers, ticks=ticks)
 
 
 def sync_now(
@@ -123,14 +144,17 @@ def sync_now(
 
 
 def _cycle(tenant: Tenant, chosen: list[Connection], *, dry_run: bool, progress: Progress) -> CycleResult:
-    cycle = Cycle(tenant, owner(), progress)
-    occurrence = f"by-hand@{tenant.now().isoformat()}"
-    if not dry_run:
-        return cycle.whole(chosen, occurrence)
-    result = CycleResult({each.id: cycle.pull_by_hand(each, occurrence) for each in chosen})
-    cycle.route()
-    result.planned = cycle.planned()
-    return result
+    name, occurrence = owner(), f"by-hand@{tenant.now().isoformat()}"
+    cycle = Cycle(tenant, name, progress)
+    with tenant.db.write() as tx:  # what a dead process had taken is due again
+        free_all(tx, tenant.now())
+    with Heartbeat(tenant.db, name, tenant.now):
+        if not dry_run:
+            return cycle.whole(chosen, occurrence)
+        result = CycleResult({each.id: cycle.pull_by_hand(each, occurrence) for each in chosen})
+        cycle.route()
+        result.planned = cycle.planned()
+        return result
 
 
 def reconcile_now(hub: Hub, connection: str = "") -> Iterator[tuple[str, PullResult]]:
@@ -140,7 +164,10 @@ def reconcile_now(hub: Hub, connection: str = "") -> Iterator[tuple[str, PullRes
         for each in tenant.connections.values():
             if wanted == each.id or (not wanted and lists_all(each)):
                 occurrence = f"by-hand@{tenant.now().isoformat()}"
-                yield each.id, Cycle(tenant, owner()).pull_by_hand(each, occurrence, why=WHY)
+                name = owner()
+                with Heartbeat(tenant.db, name, tenant.now):
+                    counted = Cycle(tenant, name).pull_by_hand(each, occurrence, why=WHY)
+                yield each.id, counted
 
 
 class _maybe_copied:  # noqa: N801 - used as a context manager only

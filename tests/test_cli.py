@@ -284,6 +284,9 @@ def test_a_paused_connection_is_left_alone_and_says_who(site: Site, tmp_path: Pa
     assert "paused by kari.it" in site.hub("status", **data).stdout
     assert site.hub("resume", "vigilo", "--who", "kari.it", **data).returncode == 0
     assert site.hub("sync", "vigilo", **data).returncode == 0
+    archive = "900001002/folder"
+    assert site.hub("pause", archive, "--who", "kari.it", **data).stdout == f"{archive} is paused\n"
+    assert site.hub("resume", archive, "--who", "kari.it", **data).stdout == f"{archive} goes on\n"
     refused = site.hub("pause", "vigilo", "--who", "Solskinn Testbarn", **data)
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr

@@ -132,7 +132,20 @@ def test_a_page_of_what_was_shared_is_a_pdf_or_text_by_its_ending(office: Office
 def test_a_control_round_is_on_screen_csv_and_pdf(office: Office) -> None:
     """The unit goes by its configured id; the screen shows log ids and dates, and no one's name."""
     csv, pdf = office.folder / "kontroll.csv", office.folder / "kontroll.pdf"
-    asked = ("--unit", "tussebu", "--date", "2026-11-21", "--csv", str(csv), "--pdf", str(pdf), "--language", "nn")
+    asked = (
+        "--who",
+        "leiar-1",
+        "--unit",
+        "tussebu",
+        "--date",
+        "2026-11-21",
+        "--csv",
+        str(csv),
+        "--pdf",
+        str(pdf),
+        "--language",
+        "nn",
+    )
     done = office.hub("report", "control", *asked)
     assert done.exit_code == 0, done.output
     assert "Eining Tussebu barnehage, 2026-11-21" in done.output
@@ -147,12 +160,14 @@ def test_a_control_round_is_on_screen_csv_and_pdf(office: Office) -> None:
 def test_a_breach_lists_what_a_period_reached(office: Office) -> None:
     """Days are Norwegian and the last one counts; the connection is no longer configured, and that is told."""
     csv = office.folder / "brudd.csv"
-    done = office.hub("report", "breach", "--from", "2026-11-21", "--to", "2026-11-21", "--csv", str(csv))
+    done = office.hub(
+        "report", "breach", "--who", "pvo-1", "--from", "2026-11-21", "--to", "2026-11-21", "--csv", str(csv)
+    )
     assert done.exit_code == 0, done.output
     assert "1 sendings, 1 logs, 1 children" in done.output
     assert "of 1 logs the persons are not known" in done.output
     assert f"{LOG_ID};d-1;{PPT};2026-11-21T09:00:00+00:00;received;;;unknown;;" in csv.read_text("utf-8-sig")
-    before = office.hub("report", "breach", "--from", "2026-11-20", "--to", "2026-11-21T09:59+01:00")
+    before = office.hub("report", "breach", "--who", "pvo-1", "--from", "2026-11-20", "--to", "2026-11-21T09:59+01:00")
     assert "0 sendings" in before.output
 
 
@@ -161,7 +176,7 @@ def test_a_breach_lists_what_a_period_reached(office: Office) -> None:
 )
 def test_a_period_that_is_none_is_refused(office: Office, since: str, until: str) -> None:
     """The option is named, with what to write."""
-    done = office.hub("report", "breach", "--from", since, "--to", until)
+    done = office.hub("report", "breach", "--who", "pvo-1", "--from", since, "--to", until)
     assert isinstance(done.exception, BadOption)
     assert "--" in str(done.exception)
 
@@ -171,7 +186,7 @@ def test_a_log_or_municipality_that_is_not_there_is_told_so(office: Office) -> N
     done = office.hub("report", "shared", "no-such", "--for", "child", "--out", "x.txt", "--who", "it-1")
     assert isinstance(done.exception, UnknownLog)
     assert "no-such" not in str(done.exception)
-    done = office.hub("report", "control", "--unit", "x", "--tenant", "900001010")
+    done = office.hub("report", "control", "--who", "leiar-1", "--unit", "x", "--tenant", "900001010")
     assert isinstance(done.exception, UnknownTenant)
 
 

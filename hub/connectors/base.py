@@ -7,6 +7,7 @@ ConnectorError
   Misconfigured    a person mends the configuration: wrong secret, address or path
   Refused          final for this record: the system says no
   Stale            the record changed meanwhile: pull, merge, try again
+  KeyUsed          a change with this key was taken in before: look it up, it has arrived
   OutcomeUnknown   sent, and the answer was lost: look it up, never send blindly again
 """
 
@@ -66,6 +67,10 @@ class Refused(ConnectorError):
 
 class Stale(ConnectorError):
     """The record at the system is newer than the one that the change was made on."""
+
+
+class KeyUsed(ConnectorError):
+    """The system has taken in a change with this key: an earlier attempt arrived, and its answer was lost."""
 
 
 class OutcomeUnknown(ConnectorError):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from threading import Lock, local
 
 import httpcore
@@ -25,6 +27,7 @@ from hub.connectors.base import (
     BadAnswer,
     ConnectorError,
     Gate,
+    KeyUsed,
     Misconfigured,
     OutcomeUnknown,
     Refused,
@@ -143,15 +146,22 @@ class Http:
     """A client of one system: its address, its tokens, its limits, and the gate that every attempt passes."""
 
     def __init__(
-        self, base_url: str, auth: ClientCredentials | None, limits: Limits, clock: Clock, gate: Gate = OPEN
+        self,
+        base_url: str,
+        auth: ClientCredentials | None,
+        limits: Limits,
+        clock: Clock,
+        gate: Gate = OPEN,
+        ca_file: Path | None = None,
     ) -> None:
+        """Trust as `trusting` says."""
         self.clock = clock
         self._gate = gate
         self._base = base_url.rstrip("/")
         self._auth = auth
         self._limits = limits
         self._attempt = local()
-        transport = httpx.HTTPTransport(trust_env=False)
+        transport = httpx.HTTPTransport(verify=trusting(ca_file), trust_env=False)
         transport._pool._network_backend = _Backend(self._left)  # noqa: SLF001 - httpx hands no backend through
         timeout = httpx.Timeout(limits.read, connect=limits.connect)
         self._client = httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, transport=transport)
@@ -246,6 +256,8 @@ class Http:
         status, what = reply.status, f"the system answered HTTP {reply.status}"
         if status in (401, 403):
             return Misconfigured("unauthorized", what, CHECK_CLIENT)
+        if status == httpx.codes.CONFLICT and _problem_type(reply) == KEY_USED:
+            return KeyUsed(KEY_USED, what, LOOK_UP)
         if status in (409, 412):
             return Stale("stale", what, "The hub reads the record again and merges")
         if status == httpx.codes.NOT_FOUND:
@@ -285,7 +297,7 @@ class Http:
                     except OutcomeUnknown as error:
                         unknown = error
                         raise
-        except Refused:
+        except (Refused, KeyUsed):
             raise
         except ConnectorError as error:
             if unknown and unknown is not error:  # an earlier attempt may have been taken in: only a look can tell
@@ -318,8 +330,16 @@ class Http:
         raise AssertionError("unreachable: the second answer is returned or raised")  # pragma: no cover
 
 
+def trusting(ca_file: Path | None) -> ssl.SSLContext:
+    """Return what servers are believed by: the machine's own store, or a PEM file alone. Raises OSError."""
+    return ssl.create_default_context(cafile=ca_file)
+
+
 GATEWAY_LOST_IT = frozenset({502, 504})
 """What a gateway says when it has handed a request on and got no answer: the change may have been taken in."""
+
+KEY_USED = "key-used"
+"""Last part of the problem type (RFC 9457) of a 409 that means: this key's change was taken in (`docs/open-api.md`)."""
 
 CERTIFICATE_EXPIRED = 10
 """What OpenSSL calls X509_V_ERR_CERT_HAS_EXPIRED (`man openssl-verification-options`)."""
@@ -358,6 +378,15 @@ def _leads_home(link: str, base: str) -> bool:
 def _is_trouble(status: int) -> bool:
     """Tell whether a status says that the system does not work now, whatever was asked of it."""
     return status in (408, 425, 429) or status >= 500
+
+
+def _problem_type(reply: Reply) -> str:
+    """Return the last part of the type of a problem, which may be a whole URI; "" where the body is no problem."""
+    try:
+        named = reply.json().get("type")
+    except BadAnswer:
+        return ""
+    return re.split("[/:#]", named)[-1] if isinstance(named, str) else ""
 
 
 def _no_connection(error: httpx.ConnectError) -> Unavailable:

@@ -21,7 +21,7 @@ from hub.engine.port import PATIENCE, Rows, Task
 from hub.engine.ticker import Ticker
 
 _STALLED_SECONDS = 30.0
-_TIDY_SECONDS = 60
+_TIDY_SECONDS = 20
 _LOOK_SECONDS = 20.0
 _PAUSE_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
@@ -77,7 +77,7 @@ class DistributedEngine:
         self._jobs.close()
 
     def sweep(self) -> None:
-        """Do now what the clock does each minute."""
+        """Do now what the clock does a few times a minute."""
         self._ticker.sweep()
 
 

@@ -70,7 +70,7 @@ class LocalEngine:
                 worker.join(max(0.0, deadline - monotonic()))
 
     def sweep(self) -> None:
-        """Do now what the clock does each minute."""
+        """Do now what the clock does a few times a minute."""
         self._ticker.sweep()
 
     def _serve(self) -> None:

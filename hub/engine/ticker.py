@@ -1,4 +1,4 @@
-"""The clock of an engine: tells when occurrences are due, and finds each minute again what was lost.
+"""The clock of an engine: tells when occurrences are due, and finds again a few times a minute what was lost.
 
 APScheduler keeps its jobs in memory and only asks the rows what is due; its own idea of misfires and overlaps is
 not used, because an occurrence that it lost is found in the rows at the next tick, sweep or start.
@@ -17,7 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from hub.engine.occurrences import Timing, occurrences, plan
 from hub.engine.port import Rows, Task
 
-_SWEEP_SECONDS = 60
+_SWEEP_SECONDS = 20
 _FAR = timedelta(days=5 * 366)  # a schedule of 29 February fires within it
 _log = structlog.get_logger(__name__)
 

@@ -103,6 +103,13 @@ def configure_logging(environment: str, level: _Level, stream: TextIO) -> None:
     threading.excepthook = _uncaught_in_thread
 
 
+def tell_uncaught(error: BaseException, stream: TextIO) -> None:
+    """Write the line of an exception that ends the process, to `stream` where no command has set up lines yet."""
+    if not structlog.is_configured():
+        configure_logging("production", "error", stream)
+    _uncaught(type(error), error, None)
+
+
 def keep_allowed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Keep the allowed keys whose values are ids, codes, places or counts; tell how many others were dropped."""
     kept = {key: value for key, value in line.items() if key in KEYS and _is_allowed(key, value)}

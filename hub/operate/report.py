@@ -24,6 +24,7 @@ from hub.store.tables import (
     ProposalState,
     QuarantineState,
     RunState,
+    TaskState,
     archived,
     conflicts,
     deliveries,
@@ -35,6 +36,7 @@ from hub.store.tables import (
     quarantine,
     records,
     runs,
+    tasks,
 )
 
 
@@ -92,7 +94,7 @@ class InboxItem:
     addressed_to: str
     since: datetime
     rule: str = field(default="", repr=False)
-    """The rule of a hold, also where it reveals something: for deciding, never for showing."""
+    """The rule of a hold, also where it reveals something, or the kind of a task: for deciding, never for showing."""
     ends: str = ""
     """What ends a hold without a person, where that may be told."""
 
@@ -205,6 +207,7 @@ class Reports:
                 *(_quarantine_item(row) for row in _standing(tx, quarantine, tenant, QuarantineState.OPEN)),
                 *(_proposal_item(row) for row in _standing(tx, proposals, tenant, ProposalState.OPEN)),
                 *(_difference_item(row) for row in _standing(tx, differences, tenant, DifferenceState.OPEN)),
+                *(_task_item(row) for row in _standing(tx, tasks, tenant, TaskState.OPEN)),
             ]
             here = (records.c.tenant == tenant, records.c.connection == connection)
             logs_here = set(tx.scalars(select(records.c.log_id).where(*here))) if connection else set()
@@ -306,6 +309,12 @@ def _proposal_item(row: Row[Any]) -> InboxItem:
 def _difference_item(row: Row[Any]) -> InboxItem:
     where = (row.log_id or "", row.connection)
     return InboxItem("difference", row.difference_id, *where, row.kind, row.subject, "operator", row.first_seen_at)
+
+
+def _task_item(row: Row[Any]) -> InboxItem:
+    told = ("", SPECIAL_RULE, "") if row.revealing else (row.connection, row.reason, row.reader)
+    connection, reason, reader = told
+    return InboxItem("task", row.task_id, row.log_id, connection, reason, reader, row.addressed_to, row.since, row.kind)
 
 
 def _deliveries(tx: Connection, tenant: str, kind: DeliveryKind, *only: ColumnElement[bool]) -> Counter[DeliveryState]:

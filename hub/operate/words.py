@@ -26,6 +26,7 @@ WORDS: Mapping[str, str] = {
     Action.LOG_MERGED: "what the systems say was merged to version {version}{news}",
     Action.LOG_JOINED: "all its records were moved to another log, {into}",
     Action.LOG_ROUTED: "version {version} was routed: {given}",
+    Action.LOG_REOPENED: "the log went on after its end: its next closing is a new revision in the archive",
     Action.LOG_WIPED: "everything the log held was wiped: {reason}",
     Action.CONFLICT_FOUND: "systems disagree on a field, which waits as it stands in each",
     Action.CONFLICT_GONE: "the systems agree again",
@@ -36,6 +37,11 @@ WORDS: Mapping[str, str] = {
     Action.DIFFERENCE_FOUND: "a count found that source, hub and archive do not agree",
     Action.DIFFERENCE_GONE: "a later count found that they agree",
     Action.PERSON_DIFFERENCE_CLOSED: "a person closed a difference",
+    Action.TASK_SET: "somebody was asked to do something: {reason}",
+    Action.TASK_GONE: "a task needs no doing any more",
+    Action.PERSON_BATON_OFFERED: "a person offered the baton in its holder's name",
+    Action.PERSON_BATON_ANSWERED: "a person wrote down the answer to an offer of the baton: {move}",
+    Action.PERSON_TASK_DONE: "a person did what a task asked for",
     Action.DELIVERY_READY: "a delivery to {connection} is ready to go{after}",
     Action.DELIVERY_SENT: "bytes left for {connection}",
     Action.DELIVERY_DONE: "{connection} has it: receipt {receipt}",
@@ -99,6 +105,21 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "an element is written back to where it is gone; a record stays here",
         ),
     ),
+    "guardian": (
+        (
+            "hub inbox accept {id} --who … --why …",
+            "the guardian is of the log, may sign, and may read where that is entered",
+        ),
+        ("hub inbox refuse {id} --who … --why …", "the guardian stays out of the log, and nobody is asked again"),
+    ),
+    "withdrawn": (
+        (
+            "hub inbox done {id} --who …",
+            "notes that the unit no longer uses what it was sent; nothing is deleted there by the hub",
+        ),
+    ),
+    "baton": (("hub baton show LOG", "tells where the baton is; the task ends when one has accepted it alone"),),
+    "life": (("nobody has to tick it off", "it ends when the log follows the municipality's rules for its life"),),
     "hold": (
         (
             "hub inbox release {id} --who … --why …",
@@ -116,7 +137,8 @@ def choices(item: InboxItem, *, by_a_person: bool) -> list[tuple[str, str]]:
     """
     if item.kind == "hold" and not by_a_person:
         return [("nobody can release it", f"it ends when {item.ends or 'what it rests on changes in its system'}")]
-    found = CHOICES.get(item.reason if item.kind == "proposal" else item.kind, ())
+    by = {"proposal": item.reason, "task": item.rule}
+    found = CHOICES.get(by.get(item.kind, item.kind), ())
     return [(command.format(id=item.id), leads_to) for command, leads_to in found]
 
 

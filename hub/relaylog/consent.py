@@ -420,34 +420,3 @@ def _birthday(born: date, age: int) -> date:
 
 def _folded(name: str) -> str:
     return " ".join(name.split()).casefold()
-
-
-@dataclass(frozen=True)
-class Withdrawn:
-    """A reader who has had the log and is no longer open to: the units that a person must ask to stop using it."""
-
-    reader: Service
-    units: tuple[str, ...]
-    lost: frozenset[Part]
-    why: Refused | None
-    """None where a consent still stands and only names less."""
-
-
-def withdrawn_readers(before: RelayLog, after: RelayLog, day: date, policy: ConsentPolicy) -> tuple[Withdrawn, ...]:
-    """Return the readers who by `before` were open the day before and by `after` lose something on `day`.
-
-    Whether each was in fact sent anything is the caller's to know. Units are those that the reader's consents name.
-    """
-    eve = day - timedelta(days=1)
-    found = []
-    for reader in sorted({consent.recipient for consent in before.consents}):
-        had, has = opened(before, reader, eve, policy), opened(after, reader, day, policy)
-        lost = _named(had) - _named(has)
-        if lost:
-            units = {each.recipient_unit for each in before.consents if each.recipient is reader} - {""}
-            found.append(Withdrawn(reader, tuple(sorted(units)), lost, has if isinstance(has, Refused) else None))
-    return tuple(found)
-
-
-def _named(answer: Opened | Refused) -> frozenset[Part]:
-    return answer.parts if isinstance(answer, Opened) else frozenset()

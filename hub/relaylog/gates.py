@@ -5,14 +5,15 @@ The same gates are asked when a delivery is made and again just before its bytes
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import partial
 
 from hub.relaylog.codes import Access, AddressProtection, LogStatus, Part, Service
 from hub.relaylog.consent import ConsentPolicy, Missing, Opened, Refused, grown_up, may_sign, opened
+from hub.relaylog.life import ENDED, LifePolicy
 from hub.relaylog.model import RelayLog
 from hub.relaylog.protection import is_strict, is_veiled, texts, unread_text
 from hub.relaylog.sharing import Later, Sharing
@@ -46,10 +47,11 @@ class Stop:
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules in force on a day: the sharing ceiling and who must sign."""
+    """The rules in force on a day: the sharing ceiling, who must sign, and when a log may be active."""
 
     sharing: Sharing
     consent: ConsentPolicy
+    life: LifePolicy = field(default_factory=LifePolicy)
 
 
 UNSENT_STATUS = frozenset({LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED, LogStatus.UNKNOWN})
@@ -60,8 +62,8 @@ def stops(
 ) -> tuple[Stop, ...]:
     """Return everything that stops a log from going to these readers on this day; nothing means it may go.
 
-    Without readers it may not: nobody has said who would see it. `other_controller` is the organisation number of the
-    controller that answers for the receiving system, where it is another than the log's own.
+    Without readers it may not: nobody has said who would see it. `other_controller` is the organisation number of a
+    controller other than the municipality that the log would go to or come from.
     """
     found = [*special_stops(log), *_life(log)]
     asked = sorted(readers)
@@ -187,8 +189,42 @@ def parts_open_to(log: RelayLog, reader: Service, day: date, rules: Rules) -> fr
     return frozenset(reaches(log, reader, day, rules))
 
 
+@dataclass(frozen=True)
+class Withdrawn:
+    """A reader who has had the log and is no longer open to: somebody must ask that it is used no more there."""
+
+    reader: Service
+    lost: frozenset[Part]
+    why: Refused | None
+    """None where a consent still stands and only opens less."""
+
+
+def withdrawn_readers(
+    log: RelayLog, had: Mapping[Service, frozenset[Part]], day: date, rules: Rules
+) -> tuple[Withdrawn, ...]:
+    """Return those of the readers who have had a log that it is closed to on a day, in whole or in part.
+
+    `had` are the parts that each has had; those that no consent could have opened are its own. A consent may end by the
+    day alone: it runs out, or the child comes of age. After the log has ended only a withdrawal or a refusal asks for
+    anything.
+    """
+    found = []
+    for reader, parts in sorted(had.items()):
+        answer = opened(log, reader, day, rules.consent)
+        why = answer if isinstance(answer, Refused) else None
+        lost = _most(reader, parts, rules) - parts_open_to(log, reader, day, rules)
+        by_choice = why is not None and why.reason in (Missing.WITHDRAWN, Missing.REFUSED)
+        if by_choice or (log.status not in ENDED and (why or lost)):
+            found.append(Withdrawn(reader, lost, why))
+    return tuple(found)
+
+
 def unnamed_parts(log: RelayLog, reader: Service, day: date, rules: Rules) -> frozenset[Part]:
     """Return the parts that the log has text in, that sharing would let a reader have, and that no consent names."""
     present = {part for _, part, _ in texts(log)}
-    most = {part for part in present if rules.sharing.allows(part, reader, named=True, child_asked=True)}
-    return frozenset(most - parts_open_to(log, reader, day, rules))
+    return _most(reader, present, rules) - parts_open_to(log, reader, day, rules)
+
+
+def _most(reader: Service, parts: Iterable[Part], rules: Rules) -> frozenset[Part]:
+    """Return those of some parts that the fullest consent could open to a reader."""
+    return frozenset(part for part in parts if rules.sharing.allows(part, reader, named=True, child_asked=True))

@@ -81,7 +81,7 @@ def change(before: RelayLog, after: RelayLog, policy: LifePolicy) -> tuple[Sense
     """Return why a log cannot become another one; nothing means it can. That a log is archived changes it not."""
     if before.status in ENDED:
         return _after_the_end(before, after)
-    found = [*_status(before, after), *_level(after, policy)]
+    found = [*_status(before, after), *rule_breaks(after, policy)]
     if after.status in ENDED and (after.closure is None or after.closure.on is None):
         found.append(Senseless.NOT_CLOSED)
     return tuple(found)
@@ -99,7 +99,8 @@ def _status(before: RelayLog, after: RelayLog) -> list[Senseless]:
     return [] if stays or after.status in FOLLOWS[before.status] else [Senseless.STATUS]
 
 
-def _level(log: RelayLog, policy: LifePolicy) -> list[Senseless]:
+def rule_breaks(log: RelayLog, policy: LifePolicy) -> list[Senseless]:
+    """Return what is wrong with the level and step of an active log by the municipality's rules."""
     if log.status is not LogStatus.ACTIVE:
         return []
     if log.level is None:

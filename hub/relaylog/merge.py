@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import TypeAdapter
 
 from hub.relaylog.codes import AddressProtection, ClosedBy, ConsentStatus, LogStatus, Part, Service
-from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, OrgUnit, RelayLog
+from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, Guardian, OrgUnit, RelayLog
 
 
 class Place(NamedTuple):
@@ -82,6 +82,8 @@ class Merged:
     """Elements that a person had removed: they are emptied where they still stand."""
     released: frozenset[str] = frozenset()
     """Reasons that a person has looked at for the log as it stands, and let it go in spite of."""
+    proposed: tuple[Guardian, ...] = ()
+    """Guardians that systems name and nobody has confirmed: not in the log, but counted where they protect somebody."""
 
 
 @dataclass(frozen=True)

@@ -259,6 +259,9 @@ class Consent(Element):
     valid_to: Annotated[date | None, Label("Gyldig til", "Gyldig til", "Valid to")] = None
     withdrawn_on: Annotated[date | None, Label("Trukket", "Trekt", "Withdrawn on")] = None
     child_asked: Annotated[bool | None, Label("Barnet er spurt", "Barnet er spurt", "The child was asked")] = None
+    child_asked_by: Annotated[
+        str, Label("Hvem som spurte barnet", "Kven som spurde barnet", "Who asked the child"), Staff
+    ] = ""
     child_view: Annotated[str, Label("Barnets syn", "Barnets syn", "The child's view"), Carries(Part.CHILD_VOICE)] = ""
     language: Annotated[str, Label("Språk", "Språk", "Language")] = ""
     registered_by: Annotated[str, Label("Registrert av", "Registrert av", "Registered by"), Staff] = ""

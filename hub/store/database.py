@@ -93,6 +93,24 @@ class Database:
                 "`database` of hub.yaml"
             ) from None
 
+    def forget_deleted(self) -> None:
+        """Have the database give up what was deleted: nothing of it is left in its file, nor in SQLite's log.
+
+        On PostgreSQL rows that nobody can see are taken away; its own log (WAL) keeps them until it is recycled. Do it
+        while little else goes on. Raises StoreUnavailable where somebody's transaction is in the way for 30 seconds.
+        """
+        raw = self._engine.raw_connection()
+        try:
+            driver: Any = raw.driver_connection
+            if self._engine.dialect.name == "sqlite":
+                _empty_sqlite(driver)
+            else:
+                driver.autocommit = True
+                driver.execute("VACUUM")
+                driver.autocommit = False
+        finally:
+            raw.close()
+
     def revision(self) -> str | None:
         """Return the revision that the tables have; none before the first `migrate`."""
         with self.read() as tx:
@@ -191,6 +209,15 @@ def _prepare_sqlite(connection: SqliteConnection, _entry: ConnectionPoolEntry) -
         "secure_delete=ON",  # a shredded key or a wiped payload is overwritten in the file, too
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _empty_sqlite(connection: SqliteConnection) -> None:
+    """Write all pages anew and cut the log off, where the deleted ones still lie."""
+    connection.execute("PRAGMA query_only=OFF")  # the last user of the pooled connection may have been a reader
+    connection.execute("VACUUM")
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise StoreUnavailable("Somebody reads the database, and what was deleted still lies in its log. Try again")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -34,6 +34,8 @@ class Choice(StrEnum):
     NOT_SENT = "not_sent"
     OPENED = "opened"
     CLOSED = "closed"
+    OFFERED = "offered"
+    ANSWERED = "answered"
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,17 @@ class Removed(BaseModel):
         )
 
 
+class Confirmed(BaseModel):
+    """Whether a guardian that a system named belongs to the log."""
+
+    guardian: str
+    belongs: bool
+
+
 class Effect(BaseModel):
     """What merging and routing do because of a decision."""
 
+    confirmed: Confirmed | None = None
     settled: Settled | None = None
     released: Released | None = None
     removed: tuple[Removed, ...] = ()
@@ -108,6 +118,8 @@ class Decided:
     settlements: Settlements = field(default_factory=dict)
     released: tuple[Released, ...] = ()
     removed: tuple[Removed, ...] = ()
+    guardians: Mapping[str, bool] = field(default_factory=dict)
+    """Whether each guardian that was decided about belongs to the log, by the hub's id."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +188,7 @@ def _decided(effects: list[Effect]) -> Decided:
         {one.place: _settlement(one) for effect in effects if (one := effect.settled)},
         tuple(effect.released for effect in effects if effect.released),
         tuple(removed for effect in effects for removed in effect.removed),
+        {known.guardian: known.belongs for effect in effects if (known := effect.confirmed)},
     )
 
 

@@ -50,6 +50,7 @@ class Action(StrEnum):
     LOG_JOINED = "hub:log:joined"
     LOG_ROUTED = "hub:log:routed"
     LOG_CLOSED = "hub:log:closed"
+    LOG_REOPENED = "hub:log:reopened"
     LOG_ARCHIVED = "hub:log:archived"
     LOG_WIPED = "hub:log:wiped"
     LOG_SHREDDED = "hub:log:shredded"
@@ -62,6 +63,8 @@ class Action(StrEnum):
     PROPOSAL_GONE = "hub:proposal:gone"
     DIFFERENCE_FOUND = "hub:difference:found"
     DIFFERENCE_GONE = "hub:difference:gone"
+    TASK_SET = "hub:task:set"
+    TASK_GONE = "hub:task:gone"
     DELIVERY_READY = "hub:delivery:ready"
     DELIVERY_SENT = "hub:delivery:sent"
     DELIVERY_DONE = "hub:delivery:done"
@@ -83,6 +86,9 @@ class Action(StrEnum):
     PERSON_QUARANTINE_REPLAYED = "person:quarantine:replayed"
     PERSON_QUARANTINE_DISMISSED = "person:quarantine:dismissed"
     PERSON_DIFFERENCE_CLOSED = "person:difference:closed"
+    PERSON_BATON_OFFERED = "person:baton:offered"
+    PERSON_BATON_ANSWERED = "person:baton:answered"
+    PERSON_TASK_DONE = "person:task:done"
     PERSON_DELIVERY_DECIDED = "person:delivery:decided"
     PERSON_RUN_ASKED = "person:run:asked"
     PERSON_CONNECTION_PAUSED = "person:connection:paused"
@@ -93,7 +99,7 @@ class Action(StrEnum):
     PERSON_KEYS_ROTATED = "person:keys:rotated"
     PERSON_KEYS_RETIRED = "person:keys:retired"
     PERSON_STORE_BACKED_UP = "person:store:backed_up"
-    PERSON_INSIGHT_GIVEN = "person:insight:given"
+    PERSON_REPORT_MADE = "person:report:made"
     PERSON_ACCESS_REFUSED = "person:access:refused"
 
 
@@ -194,9 +200,10 @@ def verify(db: Database, tenant: str, heads: Iterable[Head] = ()) -> list[ChainP
     with db.read() as tx:
         chained = select(events).where(events.c.tenant == tenant, events.c.position.is_not(None))
         for row in tx.execute(chained.order_by(events.c.position)).yield_per(_BATCH):
+            right = _hash(row, previous)
             if row.position != expected:
                 problems.append(ChainProblem(expected, "gap"))
-            elif (row.previous_hash, row.hash) != (previous, known.get(row.position, _hash(row, previous))):
+            elif row.previous_hash != previous or {row.hash, known.get(row.position, right)} != {right}:
                 problems.append(ChainProblem(row.position, "changed"))
             expected, previous = row.position + 1, row.hash
     problems += [ChainProblem(position, "cut") for position in sorted(known) if position >= expected]

@@ -307,7 +307,8 @@ class Inbox:
     def propose(self, tx: Connection, connection: str, log_id: str | None, new: NewProposal, now: datetime) -> None:
         """Ask a person once; asking again changes nothing.
 
-        After a refusal a record is not asked about again. An element is: it was written back, and is gone anew.
+        After a refusal a record or guardian is not asked about again. A deleted element is: it was written back, and is
+        gone anew.
         """
         c = proposals.c
         same = (
@@ -321,7 +322,8 @@ class Inbox:
         )
         known = tx.execute(select(c.proposal_id, c.state).where(*same)).first()
         if known is not None:
-            written_back = known.state is ProposalState.REFUSED and bool(new.element_id)
+            deletion = new.kind is ProposalKind.DELETION and bool(new.element_id)
+            written_back = known.state is ProposalState.REFUSED and deletion
             if known.state is ProposalState.GONE or written_back:  # it went, or was put back, and now it is gone anew
                 again = update(proposals).where(c.proposal_id == known.proposal_id)
                 tx.execute(again.values(state=ProposalState.OPEN, decided_by=None, decided_at=None))
@@ -366,6 +368,14 @@ class Inbox:
         for row in tx.execute(standing).all():
             gone = asked if row.state is ProposalState.OPEN else removed
             if (row.collection, row.element_id) not in gone[row.log_id]:
+                self._proposal_gone(tx, row.proposal_id, now)
+
+    def guardians_named(self, tx: Connection, named: Mapping[str, Collection[str]], now: datetime) -> None:
+        """End the proposals about guardians that no system names any more; `named` are those asked about, by log."""
+        c = proposals.c
+        of_guardians = (c.tenant == self._tenant, c.kind == ProposalKind.GUARDIAN, c.state == ProposalState.OPEN)
+        for row in tx.execute(select(proposals).where(*of_guardians, c.log_id.in_(list(named)))).all():
+            if row.element_id not in named[row.log_id]:
                 self._proposal_gone(tx, row.proposal_id, now)
 
     def records_listed(self, tx: Connection, connection: str, missing: Collection[str], now: datetime) -> None:

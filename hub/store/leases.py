@@ -4,18 +4,27 @@ A claim takes a row for a while and raises its fence, a number that only grows. 
 its own transaction; a worker that slept past its lease while another took the row is refused there. What became of
 a dead worker's row differs: a run starts over, but a delivery that was being sent may have arrived, so that it is
 unknown until somebody has looked. Time is handed in, the same clock for all.
+
+A lease is short, so that a dead worker's row is soon another's. What takes longer is kept by its process: a lease is
+`at_work` while a thread of it is, and `keep_alive` puts off the end of those, and of no others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from threading import Lock
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, case, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, and_, case, func, or_, select, tuple_, update
 
 from hub.store.tables import DeliveryState, LeasedColumns, RunState, deliveries, runs
+
+LEASE = timedelta(seconds=30)
+"""How long a row is a worker's that nobody hears of. With a sweep each 20 seconds it is another's within a minute."""
 
 
 class LeaseLost(Exception):
@@ -117,6 +126,35 @@ def release(tx: Connection, lease: Lease, **values: object) -> None:
     tx.execute(update(lease.work.table).where(lease.work.id == lease.row_id).values(values | freed))
 
 
+@contextmanager
+def at_work(lease: Lease) -> Iterator[None]:
+    """Count a lease among those that this process is busy under, so that it is kept alive however long that takes.
+
+    When the work breaks off, the lease passes by itself.
+    """
+    with _busy_lock:
+        _busy.add(_named(lease))
+    try:
+        yield
+    finally:
+        with _busy_lock:
+            _busy.discard(_named(lease))
+
+
+def keep_alive(tx: Connection, work: Work, owner: str, until: datetime) -> None:
+    """Put off the end of the leases that `owner` is at work under in this process; what was taken from it stays so.
+
+    A row that another transaction writes is left to that one, so that nobody waits here.
+    """
+    c = work.table.c
+    with _busy_lock:
+        mine = [(row_id, fence) for kind, row_id, whose, fence in _busy if (kind, whose) == (work.kind, owner)]
+    still = select(work.id).where(c.lease_owner == owner, tuple_(work.id, c.fence).in_(mine))
+    still = still.with_for_update(skip_locked=True)
+    if mine:
+        tx.execute(update(work.table).where(work.id.in_(still)).values({c.lease_until: until}))
+
+
 def free_dead(tx: Connection, work: Work, now: datetime) -> list[str]:
     """Free the rows whose worker let its lease pass, and return their ids."""
     c = work.table.c
@@ -128,6 +166,16 @@ def free_dead(tx: Connection, work: Work, now: datetime) -> list[str]:
         .returning(work.id)
     )
     return sorted(tx.scalars(dead))
+
+
+_busy: set[tuple[str, str, str, int]] = set()
+"""Kind, row, owner and fence of every lease under which a thread of this process is at work."""
+
+_busy_lock = Lock()
+
+
+def _named(lease: Lease) -> tuple[str, str, str, int]:
+    return lease.work.kind, lease.row_id, lease.owner, lease.fence
 
 
 def _claimable(work: Work, now: datetime) -> ColumnElement[bool]:

@@ -95,9 +95,9 @@ def _rewrap_batch(tx: Connection, keys: TenantKeys, wrapped: _Wrapped) -> int:
     fresh = [(row.id, *keys.rewrapped(f"{wrapped.kind}:{row.id}", row.wrapped_key, row.key_version)) for row in rows]
     if fresh:
         mine = and_(c.tenant == keys.tenant, wrapped.id == bindparam("of_id"))
-        values = {"wrapped_key": bindparam("new_key"), "key_version": bindparam("new_version")}
+        anew = update(wrapped.table).where(mine)
         tx.execute(
-            update(wrapped.table).where(mine).values(values),
+            anew.values(wrapped_key=bindparam("new_key"), key_version=bindparam("new_version")),
             [{"of_id": row_id, "new_key": key, "new_version": version} for row_id, key, version in fresh],
         )
     return len(rows)

@@ -156,6 +156,22 @@ class DifferenceState(StrEnum):
     GONE = "gone"
 
 
+class TaskKind(StrEnum):
+    """What a task is about: a consent that ended, who holds the baton, or a log that breaks the rules of its life."""
+
+    WITHDRAWN = "withdrawn"
+    BATON = "baton"
+    LIFE = "life"
+
+
+class TaskState(StrEnum):
+    """Where a task is. `gone`: what it rested on is no longer so."""
+
+    OPEN = "open"
+    DONE = "done"
+    GONE = "gone"
+
+
 class BreakerState(StrEnum):
     """Whether calls to a connection are let through; `half_open` lets one through to see."""
 
@@ -465,6 +481,25 @@ class DifferenceColumns(TypedColumns):
     closed_by: Named[str | None] = _word(120, "User id of that person")
 
 
+class TaskColumns(TypedColumns):
+    """Something that somebody at a unit is asked to do about a log; the hub itself stops nothing because of it."""
+
+    task_id: Named[str] = _id("The hub's own id", key=True)
+    tenant: Named[str] = _tenant()
+    log_id: Named[str] = _log()
+    kind: Named[TaskKind] = _codes(TaskKind, "Kind")
+    reason: Named[str] = _word(60, "Code of why somebody must do something")
+    connection: Named[str] = _word(80, "The connection that the log came through, or empty", default="")
+    reader: Named[str] = _word(20, "The service that has had it, or empty", default="")
+    unit_id: Named[str] = _word(80, "Id of the unit where its record lies; empty under address protection", default="")
+    revealing: Named[bool] = Column(Boolean, default=False, comment="The reader or the reason tells about the child")
+    addressed_to: Named[str] = _word(40, "Role that is to do it")
+    since: Named[datetime] = _at("When it was set")
+    state: Named[TaskState] = _codes(TaskState, "State", TaskState.OPEN)
+    done_by: Named[str | None] = _word(120, "User id of who did it")
+    done_at: Named[datetime | None] = _at("When it was done")
+
+
 class PackageColumns(TypedColumns):
     """One revision of a closed log, made once for every archive."""
 
@@ -644,6 +679,14 @@ differences = Table(
     metadata,
     DifferenceColumns,
     _one("uq_differences_open", "tenant", "connection", "kind", "subject", where="state = 'open'"),
+    Index(None, "tenant", "state"),
+)
+tasks = Table(
+    "tasks",
+    metadata,
+    TaskColumns,
+    _of_log(),
+    _one("uq_tasks_standing", *("tenant", "log_id", "kind", "reason", "connection", "reader"), where="state <> 'gone'"),
     Index(None, "tenant", "state"),
 )
 packages = Table("packages", metadata, PackageColumns, _of_log(), UniqueConstraint("tenant", "log_id", "revision"))

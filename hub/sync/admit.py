@@ -19,7 +19,9 @@ from sqlalchemy import Connection as Transaction
 from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
-from hub.relaylog.merge import Merged, System, flatten, merge, remembered
+from hub.relaylog.guardians import new_guardians, without
+from hub.relaylog.life import ENDED, FOLLOWS, LifePolicy, Senseless, change, reopened
+from hub.relaylog.merge import STATUS, Conflict, Merged, System, flatten, merge, remembered
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, Template, references
 from hub.relaylog.nationalid import InvalidNationalId, parse
 from hub.store.events import Action, append_all
@@ -29,6 +31,7 @@ from hub.store.sealing import Purpose, SealError
 from hub.store.tables import ProposalKind
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids
+from hub.sync.kept import to_kept
 
 OPEN_STATUS = frozenset(
     {LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.ACTIVE, LogStatus.PAUSED, LogStatus.UNKNOWN}
@@ -148,10 +151,10 @@ class Admitter:
         return _Taken(record, answer, change_hash, before.log_id if before else None)
 
     def _is_as_read(self, before: KnownRecord, change_hash: str) -> bool:
-        """Tell whether a record says what it said, and would be read as it was."""
+        """Tell whether a record says what it said, and would be read as it was. One that was wiped is not read anew."""
         mapping = self._connection.mapping
         read_by = (before.mapping, before.mapping_version)
-        return before.change_hash == change_hash and read_by == (mapping.id, mapping.version)
+        return before.change_hash == change_hash and (before.log_id is None or read_by == (mapping.id, mapping.version))
 
     def _read(self, record: SourceRecord) -> RelayLog | Refusal:
         mapping = self._connection.mapping
@@ -182,11 +185,12 @@ class Admitter:
         return read
 
     def _refuse(self, tx: Transaction, record: SourceRecord, why: Refusal, now: datetime) -> None:
-        body = json.dumps(record.tree).encode()
-        change_hash = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, body)
+        change_hash = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, json.dumps(record.tree).encode())
         foreign_id = record.id or f"unnamed-{change_hash[:16]}"
         self.refused[foreign_id] = f"{why.reason}: {why.place} ({why.rule})"
-        self._tenant.inbox.put_in_quarantine(tx, self._connection.id, foreign_id, change_hash, body, why, now)
+        self._tenant.inbox.put_in_quarantine(
+            tx, self._connection.id, foreign_id, change_hash, to_kept(record), why, now
+        )
 
     # --- which log it belongs to ---------------------------------------------------------------------------------
 
@@ -370,6 +374,7 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
         "template": Template(id=first.seen.template.id or first.mapping, version=first.seen.template.version),
     }
     merged = _without_removed(replace(merged, log=merged.log.model_copy(update=own)), stored)
+    merged = _lived(_confirmed(merged, stored), stored, tenant.rules(tenant.today()).life)
     let_go = stored.decided.released
     now = situation(tenant, merged.log) if let_go else ""
     return replace(merged, released=frozenset(one.rule for one in let_go if one.situation == now))
@@ -400,6 +405,54 @@ def _without_removed(merged: Merged, stored: StoredLog) -> Merged:
     )
 
 
+def _confirmed(merged: Merged, stored: StoredLog) -> Merged:
+    """Leave out the guardians that nobody has confirmed. Those in the log as stored are; the first record's are too.
+
+    One that a person has refused is known to have no say, and still counts where it protects somebody.
+    """
+    decided = stored.decided.guardians
+    found = new_guardians(stored.log if stored.version else None, merged.log)
+    proposed = tuple(
+        one if one.id not in decided else one.model_copy(update={"parental_responsibility": False})
+        for one in found
+        if decided.get(one.id) is not True
+    )
+    if not proposed:
+        return merged
+    ids = {one.id for one in proposed}
+    asked = tuple(one for one in merged.conflicts if one.place.element not in ids)
+    return replace(merged, log=without(merged.log, proposed), conflicts=asked, proposed=proposed)
+
+
+def _lived(merged: Merged, stored: StoredLog, policy: LifePolicy) -> Merged:
+    """Refuse a status that cannot follow the agreed one: it stays, as a conflict, until a person or the systems decide.
+
+    One that has ended and goes on is a new version without the closing. What else is changed after the end stays in
+    it: the archive is given it as another revision.
+    """
+    before, after = _life_before(stored), merged.log
+    if before is None or not change(before, after, policy):
+        return merged
+    if before.status in ENDED and after.status is LogStatus.ACTIVE:
+        opened_anew = reopened(before, after)
+        return merged if isinstance(opened_anew, Senseless) else replace(merged, log=opened_anew)
+    if after.status in FOLLOWS[before.status] | ENDED | {before.status}:
+        return merged
+    settled = stored.decided.settlements.get(STATUS)
+    if settled and settled.covers(after.status):
+        return replace(merged, log=after.model_copy(update={"status": settled.value}))
+    said = {side.connection: side.seen.status for side in stored.sides}
+    disputed = (*merged.conflicts, Conflict(STATUS, said))
+    return replace(merged, log=after.model_copy(update={"status": before.status}), conflicts=disputed)
+
+
+def _life_before(stored: StoredLog) -> RelayLog | None:
+    """Return where a log was in its life: as its systems have agreed, or as its only system said before."""
+    if stored.agreed is not None and stored.agreed.status is not LogStatus.UNKNOWN:
+        return stored.agreed
+    return stored.log if stored.version and len(stored.sides) == 1 else None
+
+
 def _unreferring(element: Element, removed: Collection[tuple[str, str]]) -> Element:
     """Let an element no longer name one that is removed."""
     named = references(type(element)).items()
@@ -423,25 +476,56 @@ def remerge_all(
 
     `cause` is what led to it, such as a run and its connection: ids and codes for the log of events.
     """
-    changed = [replace(stored, log=found.log, agreed=remembered(stored.agreed, found.log)) for stored, found in merged]
+    changed = [replace(stored, log=found.log, agreed=_remembered(stored, found)) for stored, found in merged]
     saved = tenant.logs.save_all(tx, changed, now)
     grown = [new for new, (old, _) in zip(saved, merged, strict=True) if new.version > old.version]
     told: list[tuple[str, dict[str, str | int | bool]]] = [
         (new.log_id, {"version": new.version, **(cause or {})}) for new in grown
     ]
     append_all(tx, tenant.organisation_number, Action.LOG_MERGED, "log", told, "hub", now)
+    anew: list[tuple[str, dict[str, int]]] = [
+        (new.log_id, {"version": new.version})
+        for new, (old, _) in zip(saved, merged, strict=True)
+        if _went_on(old.log, new.log)
+    ]
+    append_all(tx, tenant.organisation_number, Action.LOG_REOPENED, "log", anew, "hub", now)
     disputed = tenant.inbox.disputed(tx, [stored.log_id for stored in saved if stored.version > 1])
     ids = [stored.log_id for stored, _ in merged]
     lacking = [{(gone.collection, gone.element) for gone in found.deletions} for _, found in merged]
     removed = [found.removed for _, found in merged]
     tenant.inbox.elements_back(tx, dict(zip(ids, lacking, strict=True)), dict(zip(ids, removed, strict=True)), now)
+    tenant.inbox.guardians_named(tx, {stored.log_id: _asked(found, stored) for stored, found in merged}, now)
     for stored, (_, found) in zip(saved, merged, strict=True):
+        for guardian in _asked(found, stored):
+            proposal = NewProposal(ProposalKind.GUARDIAN, collection="guardians", element_id=guardian)
+            tenant.inbox.propose(tx, _who_names(stored, guardian), stored.log_id, proposal, now)
         if found.conflicts or stored.log_id in disputed:
             tenant.inbox.set_conflicts(tx, stored.log_id, stored.sealer, conflicts_of(found), now)
         for gone in found.deletions:
             proposal = NewProposal(ProposalKind.DELETION, collection=gone.collection, element_id=gone.element)
             tenant.inbox.propose(tx, gone.connection, stored.log_id, proposal, now)
     return saved
+
+
+def _went_on(before: RelayLog, now: RelayLog) -> bool:
+    return before.status in ENDED and now.status in OPEN_STATUS
+
+
+def _remembered(stored: StoredLog, found: Merged) -> RelayLog | None:
+    """Return what is agreed with the protective facts remembered, also those about guardians not confirmed yet."""
+    guardians = (*found.log.guardians, *found.proposed)
+    return remembered(stored.agreed, found.log.model_copy(update={"guardians": guardians}))
+
+
+def _asked(found: Merged, stored: StoredLog) -> list[str]:
+    """Return the guardians that a person is asked about."""
+    return [one.id for one in found.proposed if one.id not in stored.decided.guardians]
+
+
+def _who_names(stored: StoredLog, guardian: str) -> str:
+    """Return a connection whose system names a guardian; any of the log's where none does any more."""
+    names = [side.connection for side in stored.sides if any(one.id == guardian for one in side.seen.guardians)]
+    return min(names or [side.connection for side in stored.sides])
 
 
 def conflicts_of(merged: Merged) -> list[NewConflict]:

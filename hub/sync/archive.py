@@ -5,6 +5,8 @@ Archiving is a duty, not a sharing: it needs no consent. What a rule keeps for t
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from threading import Event
@@ -19,18 +21,18 @@ from hub.documents.arkivmelding import NotArchivable
 from hub.documents.package import Package, make_package
 from hub.relaylog.codes import AddressProtection, LogStatus
 from hub.relaylog.gates import Decider
+from hub.store.connections import ConnectionState, stop_of
 from hub.store.inbox import NewHold
-from hub.store.leases import DELIVERIES, Lease, LeaseLost, claim, guard, release
+from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, release
 from hub.store.logs import StoredLog
 from hub.store.sealing import Purpose
-from hub.store.tables import DeliveryKind, DeliveryState
+from hub.store.tables import DeliveryKind, DeliveryState, deliveries
 from hub.store.work import INTERNAL_ERROR, NewDelivery
 from hub.sync.context import Archive, Tenant
 from hub.sync.trouble import STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=10)
 PAUSE = timedelta(minutes=15)
 
 PASSED_ON: tuple[type[Exception], ...] = (LeaseLost, *STORE_TROUBLE)
@@ -65,8 +67,11 @@ class Archivist:
         now = self._tenant.now()
         with self._tenant.db.write() as tx:
             lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
+        if lease is None:
+            return None
         try:
-            return self._hand_over(lease) if lease is not None else None
+            with at_work(lease):
+                return self._hand_over(lease)
         except LeaseLost:
             return None
 
@@ -74,6 +79,8 @@ class Archivist:
         """Make one attempt. The archive knows a delivery by its id, so that what went wrong may go again."""
         try:
             package = self._open(lease)
+            if package is None:
+                return None
             receipt = self._archive.target.deliver(package, lease.row_id)
             self._received(lease, package, receipt)
         except Unavailable as error:
@@ -89,9 +96,15 @@ class Archivist:
             return receipt
         return None
 
-    def _open(self, lease: Lease) -> Package:
+    def _open(self, lease: Lease) -> Package | None:
+        """Open what is to be handed over; None while a person has the archive paused, which counts as no attempt."""
+        state = ConnectionState(self._tenant.organisation_number, self._archive.id)
         with self._tenant.db.write() as tx:
             guard(tx, lease)
+            if stop := stop_of(state.read(tx), self._tenant.now()):
+                untried = {"due_at": stop.until, "error_class": stop.code, "attempts": deliveries.c.attempts - 1}
+                release(tx, lease, **untried)
+                return None
             row = self._tenant.work.delivery(tx, lease.row_id)
             stored = self._tenant.logs.load(tx, row.log_id)
             payload = stored.sealer.open(f"deliveries.sealed_payload/{lease.row_id}", row.sealed_payload)
@@ -140,7 +153,7 @@ class Archivist:
             if tenant.work.open_delivery(tx, self._archive.id, log_id, DeliveryKind.ARCHIVE) is not None:
                 return None  # the archive has not taken the closing before this one yet
             settings = self._archive.settings(tenant.today())
-            waits = self._waits(tx, stored) if settings else [HOLDS["not_whole"]]
+            waits = self._waits(tx, stored, content) if settings else [HOLDS["not_whole"]]
             tenant.inbox.set_holds(tx, log_id, self._archive.id, waits, now)
             if settings is None or tenant.held(tx, log_id, self._archive.id):
                 return None
@@ -176,8 +189,12 @@ class Archivist:
         self._tenant.work.add_delivery(tx, delivery, now)
         return delivery_id
 
-    def _waits(self, tx: Transaction, stored: StoredLog) -> list[NewHold]:
-        """Return why a closed log waits for the archivist. A missing or withdrawn consent is no reason."""
+    def _waits(self, tx: Transaction, stored: StoredLog, content: str) -> list[NewHold]:
+        """Return why a closed log waits for the archivist. A missing or withdrawn consent is no reason.
+
+        Each stands for what the log says now and on what the systems disagree: let go for that, it is held anew when
+        another text comes.
+        """
         log, waits = stored.log, []
         persons = [log.subject.address_protection, *(guardian.address_protection for guardian in log.guardians)]
         persons += [relative.address_protection for relative in log.relatives]
@@ -185,11 +202,14 @@ class Archivist:
             waits.append(HOLDS["violence"])
         if AddressProtection.STRICTLY_CONFIDENTIAL in persons:
             waits.append(HOLDS["protected"])
-        if self._tenant.inbox.open_conflicts(tx, stored.log_id):
+        conflicts = self._tenant.inbox.open_conflicts(tx, stored.log_id)
+        if conflicts:
             waits.append(HOLDS["conflict"])
         if log.status is not LogStatus.CLOSED or log.closure is None:
             waits.append(HOLDS["not_whole"])
-        return waits
+        said = json.dumps([content, *sorted(row.candidates_hash for row in conflicts)]).encode()
+        situation = self._tenant.logs.keys.keyed_hash(Purpose.CONTENT, said)
+        return [replace(hold, situation=situation) for hold in waits]
 
 
 def content_hash(tenant: Tenant, stored: StoredLog) -> str:

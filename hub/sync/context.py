@@ -52,14 +52,12 @@ class Connection:
         return frozenset({seen.unit.service}) if self.readers == "unit" else self.readers
 
     def other_controller(self, log: RelayLog, seen: RelayLog) -> str:
-        """Return whom a sending to a record must be agreed with; "" where both ends answer to the same controller.
+        """Return the other controller that a sending to a record must be agreed with; "" where there is none.
 
-        What leaves a private kindergarten's log crosses over as what enters it does.
+        What leaves a private kindergarten's log crosses over, and so does whatever others wrote that enters it.
         """
-        own = self.unit_controllers.get(log.unit.organisation_number, "")
         of_unit = self.unit_controllers.get(seen.unit.organisation_number, "") if self.readers == "unit" else ""
-        receiving = self.controller or of_unit
-        return "" if own == receiving else receiving or own
+        return self.controller or of_unit or self.unit_controllers.get(log.unit.organisation_number, "")
 
 
 class ArchiveTarget(Protocol):

@@ -15,13 +15,13 @@ from sqlalchemy import Connection as Transaction
 from hub.connectors.base import ConnectorError
 from hub.relaylog.gates import Decider
 from hub.store.inbox import NewHold
-from hub.store.leases import RUNS, Lease, LeaseLost, claim
+from hub.store.leases import LEASE, RUNS, Lease, LeaseLost, at_work, claim
 from hub.store.tables import DeliveryKind
 from hub.sync import reconcile, replay
 from hub.sync.archive import Archivist
 from hub.sync.context import Connection, Tenant
 from hub.sync.deliver import Deliverer, Outcome
-from hub.sync.pull import RUN_LEASE, PullResult, pull
+from hub.sync.pull import PullResult, pull
 from hub.sync.reconcile import reconcile_run
 from hub.sync.replay import replay_run
 from hub.sync.route import Router
@@ -102,12 +102,13 @@ class Cycle:
         tenant, now = self._tenant, self._tenant.now()
         self._progress(f"pull {connection.id}", 0, 0)
         with tenant.db.write() as tx:
-            lease = claim(tx, RUNS, run_id, self._owner, now, now + RUN_LEASE)
+            lease = claim(tx, RUNS, run_id, self._owner, now, now + LEASE)
             why = tenant.work.why(tx, run_id)
         if lease is None:
             return PullResult(error="run_taken", remedy=TAKEN)
         try:
-            return KINDS_OF_RUN.get(why, pull)(tenant, connection, lease)
+            with at_work(lease):
+                return KINDS_OF_RUN.get(why, pull)(tenant, connection, lease)
         except LeaseLost:
             return PullResult(error="run_taken", remedy=TAKEN)
 

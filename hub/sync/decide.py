@@ -16,11 +16,12 @@ from sqlalchemy import Row
 from hub.connectors.base import SourceRecord
 from hub.relaylog.merge import Place, flatten, remembered, unflatten
 from hub.relaylog.model import RelayLog
-from hub.store.decisions import Choice, Effect, NewDecision, Released, Removed, Settled, Who, keep
+from hub.store.decisions import Choice, Confirmed, Effect, NewDecision, Released, Removed, Settled, Who, keep
 from hub.store.differences import Differences
 from hub.store.events import Action, append
 from hub.store.logs import Side, StoredLog
 from hub.store.tables import ConflictState, DeliveryKind, DeliveryState, HoldState, ProposalKind, ProposalState
+from hub.store.tasks import Tasks
 from hub.sync.admit import OPEN_STATUS, as_json, remerge, take_in
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids
@@ -149,9 +150,9 @@ class Decisions:
     # --- proposals -----------------------------------------------------------------------------------------------
 
     def accept(self, proposal_id: str, who: Who, into: str = "") -> None:
-        """Join two logs, or let a deletion be one; `into` names the log to join where there are several.
+        """Join two logs, let a deletion be one, or let a guardian into the log.
 
-        Raises CannotDecide.
+        `into` names the log to join where there are several. Raises CannotDecide.
         """
         tenant = self.tenant
         with tenant.db.write() as tx:
@@ -160,6 +161,8 @@ class Decisions:
             if row.kind is ProposalKind.MATCH:
                 log_id = self._join(tx, stored, into)
                 effect = None
+            elif row.kind is ProposalKind.GUARDIAN:
+                log_id, effect = row.log_id, Effect(confirmed=Confirmed(guardian=row.element_id, belongs=True))
             else:
                 log_id = row.log_id
                 effect = Effect(removed=tuple(self._removed(stored, row)))
@@ -170,14 +173,19 @@ class Decisions:
         Router(tenant).route([log_id])
 
     def refuse(self, proposal_id: str, who: Who) -> None:
-        """Leave two logs apart, or have an element written back to where it is gone. Raises CannotDecide."""
+        """Leave two logs apart, have an element written back to where it is gone, or leave a guardian out.
+
+        Raises CannotDecide.
+        """
         tenant = self.tenant
         with tenant.db.write() as tx:
             row, stored = self._open_proposal(tx, proposal_id)
             tenant.inbox.decide(tx, row, ProposalState.REFUSED, who.id, tenant.now())
-            self._keep(tx, stored, "proposal", proposal_id, Choice.REFUSED, who)
+            left_out = Confirmed(guardian=row.element_id, belongs=False)
+            effect = Effect(confirmed=left_out) if row.kind is ProposalKind.GUARDIAN else None
+            self._keep(tx, stored, "proposal", proposal_id, Choice.REFUSED, who, effect)
             side = stored.side(row.connection)
-            if row.element_id and side is not None:
+            if row.kind is ProposalKind.DELETION and row.element_id and side is not None:
                 forgotten = _without(side, row.collection, row.element_id)
                 tenant.logs.drop_keys(tx, stored.log_id, row.connection, row.element_id)
                 tenant.logs.save_side(tx, stored, forgotten, None, tenant.now())
@@ -190,7 +198,7 @@ class Decisions:
             raise CannotDecide(
                 f"No open proposal {proposal_id}. `hub inbox list --kind proposal` shows those there are"
             )
-        if row.kind not in (ProposalKind.MATCH, ProposalKind.DELETION) or row.log_id is None:
+        if row.kind is ProposalKind.CREATE or row.log_id is None:
             raise CannotDecide(f"Proposal {proposal_id} ({row.kind}) is decided in the systems themselves")
         return row, self.tenant.logs.load(tx, row.log_id)
 
@@ -263,6 +271,7 @@ class Decisions:
     def _leave(self, tx: Transaction, log_id: str, action: Action, **data: str) -> None:
         """Let go of a log that has no record any more."""
         self.tenant.inbox.leave(tx, log_id, self.tenant.now())
+        Tasks(self._number, self.tenant.new_id).set(tx, log_id, (), self.tenant.now())
         self.tenant.logs.emptied(tx, log_id, self.tenant.now())
         append(tx, self._number, action, "log", log_id, "hub", self.tenant.now(), **data)
 

@@ -22,6 +22,7 @@ from hub.connectors.base import (
     Accepted,
     BadAnswer,
     ConnectorError,
+    KeyUsed,
     Misconfigured,
     OutcomeUnknown,
     Outgoing,
@@ -34,7 +35,7 @@ from hub.mappings.language import MappingError
 from hub.relaylog.merge import Exchange, Merged, Place
 from hub.relaylog.model import RelayLog
 from hub.store.connections import ConnectionState, stop_of
-from hub.store.leases import DELIVERIES, Lease, LeaseLost, claim, guard, release
+from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, release
 from hub.store.logs import Side, StoredLog
 from hub.store.tables import DeliveryState, deliveries
 from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN
@@ -47,7 +48,6 @@ from hub.sync.trouble import STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=5)
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
 
 
@@ -93,7 +93,8 @@ class Deliverer:
         if lease is None:
             return Outcome.TAKEN
         try:
-            return self._attempt(lease)
+            with at_work(lease):
+                return self._attempt(lease)
         except LeaseLost:
             return Outcome.TAKEN
         except STORE_TROUBLE:
@@ -189,7 +190,11 @@ class Deliverer:
             return self._later(lease, row, DeliveryState.UNKNOWN, error)
         except Unavailable as error:
             return self._later(lease, row, unsent, error)
+        except KeyUsed:
+            return self._look_up(lease, connection, attempt, arrived=True)
         except Stale as error:
+            if unsent is DeliveryState.UNKNOWN:  # what is newer there may be this very change
+                return self._look_up(lease, connection, attempt)
             return self._read_again(lease, connection, attempt, error)
         except Misconfigured as error:
             if unsent is DeliveryState.UNKNOWN:
@@ -227,16 +232,23 @@ class Deliverer:
             release(tx, lease)
         return Outcome.SENT
 
-    def _look_up(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
-        """See at the receiver whether a change of unknown outcome was taken in; if not, it may go again."""
+    def _look_up(self, lease: Lease, connection: Connection, attempt: _Attempt, *, arrived: bool = False) -> Outcome:
+        """See at the receiver whether a change of unknown outcome was taken in; if not, it may go again.
+
+        What stands there decides, not its version: a pull may have read the change since. One that is known to have
+        `arrived` is done also where somebody has written over it.
+        """
         try:
             found = connection.connector.fetch(attempt.side.foreign_id)
         except ConnectorError as error:
             return self._later(lease, attempt.row, DeliveryState.UNKNOWN, error)
+        receipt = f"looked-up@{found.version}"
+        if self._is_in(connection, attempt, found):
+            return self._received(lease, connection, attempt, Accepted(found, receipt))
+        if arrived:
+            return self._take_newer(lease, connection, attempt, found, receipt)
         if found.version == attempt.side.foreign_version:
             return self._later(lease, attempt.row, DeliveryState.READY, None)
-        if self._is_in(connection, attempt, found):
-            return self._received(lease, connection, attempt, Accepted(found, reference=f"looked-up@{found.version}"))
         return self._take_newer(lease, connection, attempt, found)
 
     def _is_in(self, connection: Connection, attempt: _Attempt, found: SourceRecord) -> bool:
@@ -263,8 +275,13 @@ class Deliverer:
             return self._later(lease, attempt.row, DeliveryState.READY, stale)
         return self._take_newer(lease, connection, attempt, found)
 
-    def _take_newer(self, lease: Lease, connection: Connection, attempt: _Attempt, found: SourceRecord) -> Outcome:
-        """The record changed under the change: take it in, merge, and route anew."""
+    def _take_newer(
+        self, lease: Lease, connection: Connection, attempt: _Attempt, found: SourceRecord, receipt: str = ""
+    ) -> Outcome:
+        """The record changed under the change, or after it where there is a receipt: take it in and route anew.
+
+        Nothing is agreed on by that, so that what was written over the change is merged as any other edit.
+        """
         tenant, now = self._tenant, self._tenant.now()
         with tenant.db.write() as tx:
             guard(tx, lease)
@@ -274,9 +291,15 @@ class Deliverer:
             if side is not None and taken[Admission.UNCHANGED]:  # only its version is new: the next change names it
                 newer = replace(side, foreign_version=found.version, record=found.tree)
                 tenant.logs.save_side(tx, stored, newer, None, now)
-            self._end(tx, lease, DeliveryState.SUPERSEDED, error_class="stale")
+            if receipt:
+                tenant.work.end_delivery(
+                    tx, lease.row_id, DeliveryState.DONE, now, receipt_ref=receipt[:200], error_class=None
+                )
+                release(tx, lease)
+            else:
+                self._end(tx, lease, DeliveryState.SUPERSEDED, error_class="stale")
         Router(tenant).route([attempt.row.log_id])
-        return Outcome.SUPERSEDED
+        return Outcome.SENT if receipt else Outcome.SUPERSEDED
 
     def _later(self, lease: Lease, row: Row[Any], state: DeliveryState, error: ConnectorError | None) -> Outcome:
         """Put an attempt off; after the last pause the delivery is held for a person."""

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from hub.connectors.base import BadAnswer, ConnectorError, Misconfigured, Page, Unavailable, Waiting
 from hub.store.events import Action, append
 from hub.store.inbox import NewProposal
-from hub.store.leases import Lease, LeaseLost, guard, release, renew
+from hub.store.leases import LEASE, Lease, LeaseLost, guard, release, renew
 from hub.store.tables import ProposalKind, RunState
 from hub.store.work import INTERNAL_ERROR
 from hub.sync.admit import Admission, Admitter
@@ -24,9 +24,6 @@ from hub.sync.context import Connection, Tenant
 from hub.sync.trouble import STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
-
-RUN_LEASE = timedelta(minutes=30)
-"""How long a run is its worker's after each page; the sweep gives it to another when it hears no more."""
 
 RUN_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """How long a run waits after each attempt that met a system which did not answer; after the last it fails."""
@@ -97,7 +94,7 @@ def _take_page(tenant: Tenant, connection: Connection, lease: Lease, page: Page,
     admitter, now = Admitter(tenant, connection, lease.row_id), tenant.now()
     counts = dict(result.counts)
     with tenant.db.write() as tx:
-        lease = renew(tx, lease, now + RUN_LEASE)
+        guard(tx, lease)
         for admission, count in admitter.page(tx, page.records, now).items():
             counts[admission] += count
         for found in page.unreadable:
@@ -105,6 +102,7 @@ def _take_page(tenant: Tenant, connection: Connection, lease: Lease, page: Page,
         counts[Admission.QUARANTINED] += len(page.unreadable)
         counts["read"] += len(page.records) + len(page.unreadable)
         tenant.work.note_page(tx, lease.row_id, counts, page.cursor if len(page.cursor) <= LONGEST_CURSOR else "")
+        lease = renew(tx, lease, tenant.now() + LEASE)  # at the end: a large page may have taken most of its time
     result.counts = counts
     connection.connector.settle(page, admitter.refused)
     return lease
@@ -173,5 +171,6 @@ def _look_for_missing(
     if missing:
         tenant.logs.note_missing(tx, connection.id, [foreign_id for foreign_id, _ in missing], now)
         for foreign_id, log_id in missing:
-            proposal = NewProposal(ProposalKind.DELETION, foreign_id=foreign_id)
-            tenant.inbox.propose(tx, connection.id, log_id, proposal, now)
+            if log_id is not None:  # what was wiped here may go there
+                proposal = NewProposal(ProposalKind.DELETION, foreign_id=foreign_id)
+                tenant.inbox.propose(tx, connection.id, log_id, proposal, now)

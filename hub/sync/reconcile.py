@@ -12,11 +12,11 @@ from datetime import timedelta
 from hub.connectors.base import ConnectorError, SourceRecord
 from hub.store.differences import Difference, Differences
 from hub.store.events import Action, append
-from hub.store.leases import Lease, release, renew
+from hub.store.leases import LEASE, Lease, release, renew
 from hub.store.logs import KnownRecord
 from hub.store.tables import DifferenceKind, RunState
 from hub.sync.context import Archive, Connection, Tenant
-from hub.sync.pull import RUN_LEASE, PullResult
+from hub.sync.pull import PullResult
 
 WHY = "reconcile"
 """What started such a run, as its row says."""
@@ -37,7 +37,7 @@ def reconcile_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullR
         result.state, result.error, result.remedy = RunState.FAILED, error.code, str(error)
     now = tenant.now()
     with tenant.db.write() as tx:
-        renew(tx, lease, now + RUN_LEASE)
+        renew(tx, lease, now + LEASE)
         if not result.error:
             result.state, result.counts["differences"] = RunState.DONE, len(found)
             Differences(tenant.organisation_number, tenant.new_id).found(tx, connection.id, now, found)
@@ -57,7 +57,7 @@ def _in_source(tenant: Tenant, connection: Connection, lease: Lease, result: Pul
         here = tenant.logs.record_ids(tx, connection.id)
     for page in connection.connector.pages():
         with tenant.db.write() as tx:
-            lease = renew(tx, lease, tenant.now() + RUN_LEASE)
+            lease = renew(tx, lease, tenant.now() + LEASE)
             ids = [record.id for record in page.records]
             known = tenant.logs.known_records(tx, connection.id, ids)
             suspect = tenant.inbox.quarantined(tx, connection.id, ids)
@@ -67,7 +67,8 @@ def _in_source(tenant: Tenant, connection: Connection, lease: Lease, result: Pul
             if record.id not in suspect and (kind := _compared(tenant, connection, record, known)):
                 before = known.get(record.id)
                 yield Difference(kind, record.id, before.log_id if before else None)
-    yield from (Difference(DifferenceKind.NOT_LISTED, foreign_id, log_id) for foreign_id, log_id in here.items())
+    gone = {foreign_id: log_id for foreign_id, log_id in here.items() if log_id}  # what was wiped here may go there
+    yield from (Difference(DifferenceKind.NOT_LISTED, foreign_id, log_id) for foreign_id, log_id in gone.items())
 
 
 def _compared(

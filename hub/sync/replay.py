@@ -5,7 +5,6 @@ Records are a run like any other, so that asking twice does the work once and a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 
@@ -20,13 +19,14 @@ from hub.relaylog.merge import Exchange
 from hub.store.decisions import Choice, NewDecision, Who, keep
 from hub.store.events import Action, append
 from hub.store.inbox import KeptRecord
-from hub.store.leases import Lease, release, renew
+from hub.store.leases import LEASE, Lease, guard, release, renew
 from hub.store.tables import DeliveryKind, DeliveryState, RunState
-from hub.store.work import NewDelivery
+from hub.store.work import OUTCOME_UNKNOWN, NewDelivery
 from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
 from hub.sync.context import Connection, Tenant
 from hub.sync.decide import CannotDecide
-from hub.sync.pull import RUN_LEASE, PullResult
+from hub.sync.kept import from_kept
+from hub.sync.pull import PullResult
 from hub.sync.route import Router, acknowledged, plan, sent_of, view_hash
 
 WHY = "replay"
@@ -71,11 +71,12 @@ def replay_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullResu
         waiting = tenant.inbox.to_replay(tx, lease.row_id)
     for quarantine_id in waiting:
         with tenant.db.write() as tx:
-            lease = renew(tx, lease, tenant.now() + RUN_LEASE)
+            guard(tx, lease)
             kept = tenant.inbox.kept_record(tx, quarantine_id)
             if kept is not None:
                 _again(tenant, connection, admitter, tx, kept, result)
             tenant.work.note_page(tx, lease.row_id, result.counts, "")
+            lease = renew(tx, lease, tenant.now() + LEASE)
     result.state = RunState.DONE
     with tenant.db.write() as tx:
         now = tenant.now()
@@ -87,7 +88,7 @@ def replay_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullResu
 def _again(
     tenant: Tenant, connection: Connection, admitter: Admitter, tx: Transaction, kept: KeptRecord, result: PullResult
 ) -> None:
-    """Take in one record again. Version and file are not kept with it, so that the next pull reads it once more."""
+    """Take in one record again, exactly as it was delivered."""
     result.counts["read"] += 1
     record = _record(connection, kept)
     if isinstance(record, Unreadable):
@@ -98,14 +99,13 @@ def _again(
         result.counts[admission] += count
     if record.id not in admitter.refused:
         tenant.inbox.out_of_quarantine(tx, connection.id, kept.foreign_id, tenant.now())
-        tenant.logs.read_again(tx, connection.id, [record.id])
 
 
 def _record(connection: Connection, kept: KeptRecord) -> SourceRecord | Unreadable:
     """Return a kept record; what could not be decoded is tried again with the mapping's payload as it is now."""
     if not kept.why.reason.startswith(UNREADABLE):
         named = "" if kept.foreign_id.startswith(UNNAMED) else kept.foreign_id
-        return SourceRecord(named, "", json.loads(kept.data))
+        return from_kept(named, kept.data)
     mapping = connection.mapping
     try:
         tree = payload(mapping.payload, mapping.payload_options).decode(kept.data)
@@ -149,7 +149,8 @@ def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | 
 
 def _ended_badly(tenant: Tenant, tx: Transaction, delivery_id: str, *, sent: bool | None) -> Row[Any]:
     row = tenant.work.delivery(tx, delivery_id)
-    unknown = row.state is DeliveryState.UNKNOWN or row.error_class == "outcome_unknown"
+    unsure = row.state is DeliveryState.UNKNOWN or row.error_class == OUTCOME_UNKNOWN
+    unknown = unsure and row.kind is DeliveryKind.UPDATE  # an archive knows a delivery by its id
     if row.state not in (DeliveryState.FAILED, DeliveryState.HELD, DeliveryState.UNKNOWN):
         raise CannotDecide(f"Delivery {delivery_id} is {row.state}. Only failed, held and unknown ones are decided")
     if unknown is (sent is None):
@@ -167,6 +168,8 @@ def _package_again(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
     stored, package = tenant.logs.load(tx, row.log_id), tenant.work.latest_package(tx, row.log_id)
     if package is None or package.sealed_bytes is None:
         raise CannotDecide(f"Delivery {row.delivery_id}: its package is no longer kept; the archive has it already")
+    if tenant.work.open_delivery(tx, row.connection, row.log_id, DeliveryKind.ARCHIVE) is not None:
+        raise CannotDecide(f"Delivery {row.delivery_id}: a newer package of its log is on its way to the archive")
     body = stored.sealer.open(f"packages.sealed_bytes/{package.revision}", package.sealed_bytes)
     delivery_id = tenant.new_id()
     delivery = NewDelivery(

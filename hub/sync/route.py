@@ -18,6 +18,7 @@ from hub.mappings.language import Clear
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
 from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
+from hub.relaylog.guardians import with_proposed, without
 from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, silent, unflatten
 from hub.relaylog.model import COLLECTIONS, Actor, Element, RelayLog
 from hub.relaylog.view import view
@@ -30,6 +31,7 @@ from hub.store.work import NewDelivery, gives_way
 from hub.sync.admit import OPEN_STATUS, Sent, merged_of, sides_as_systems, situation
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import Key, in_own_keys, with_hub_ids
+from hub.sync.tasks import set_tasks
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class Plan:
 def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str], day: date, rules: Rules) -> Plan:
     """Plan what one system is sent of a merged log on a day. Pure."""
     readers = connection.readers_of(side.seen)
-    found = stops(merged.log, readers, day, rules, connection.other_controller(merged.log, side.seen))
+    asked = with_proposed(merged.log, merged.proposed)
+    found = stops(asked, readers, day, rules, connection.other_controller(merged.log, side.seen))
     stopped = tuple(stop for stop in found if stop.reason not in merged.released & RELEASABLE)
-    opened_view = view(merged.log, readers, day, rules, connection.services)
+    opened_view = without(view(asked, readers, day, rules, connection.services), merged.proposed)
     shown = _with_emptied(_without_open_questions(opened_view, merged, side.seen), merged, side.seen)
     cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen) | _removed(merged, side.seen)
     own = in_own_keys(shown, keys)
@@ -191,6 +194,7 @@ class Router:
         rules = self._tenant.rules(day)
         merged, fresh = merged_of(self._tenant, stored), not self._tenant.logs.is_routed(tx, stored)
         self._hold_special(tx, stored, merged, now)
+        set_tasks(self._tenant, tx, stored, with_proposed(merged.log, merged.proposed), rules, day)
         told: dict[str, Given] = {}
         for connection in self._tenant.connections.values():
             side = stored.side(connection.id)
@@ -210,7 +214,7 @@ class Router:
 
     def _hold_special(self, tx: Transaction, stored: StoredLog, merged: Merged, now: datetime) -> None:
         """Hold the whole log where it concerns violence or somebody protected; a release is for what it says now."""
-        found = special_stops(merged.log)
+        found = special_stops(with_proposed(merged.log, merged.proposed))
         now_said = situation(self._tenant, merged.log) if found else ""
         wanted = [replace(_hold(stop), situation=now_said if stop.reason in RELEASABLE else "") for stop in found]
         self._tenant.inbox.set_holds(tx, stored.log_id, None, wanted, now)

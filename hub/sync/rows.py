@@ -14,12 +14,12 @@ from hub.engine.occurrences import Occurrence, Plan
 from hub.engine.port import Task
 from hub.store.database import Database
 from hub.store.events import Action, append
-from hub.store.leases import DELIVERIES, RUNS, Work, claim, due, free_dead, release
+from hub.store.leases import DELIVERIES, LEASE, RUNS, Work, claim, due, free_dead, keep_alive, release
 from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.sync.archive import Archivist
 from hub.sync.context import Tenant
 from hub.sync.cycle import Cycle, CycleResult
-from hub.sync.deliver import LEASE, Deliverer
+from hub.sync.deliver import Deliverer
 from hub.sync.reconcile import WHY
 
 BATCH = 1000
@@ -69,9 +69,9 @@ class SyncRows:
     def sweep(self, now: datetime) -> Iterable[Task]:
         """Free the rows of dead workers and return every row that is due."""
         with self._db.write() as tx:
-            for work in (RUNS, DELIVERIES):
-                for row_id in free_dead(tx, work, now):
-                    append(tx, self._tenant_of(tx, work, row_id), FREED[work.kind], work.kind, row_id, "hub", now)
+            for work in (RUNS, DELIVERIES):  # its own first: the wait for this transaction may have kept the heartbeat
+                keep_alive(tx, work, self._owner, now + LEASE)
+            free_all(tx, now)
         with self._db.read() as tx:
             return [Task(work.kind, row_id) for work in (RUNS, DELIVERIES) for row_id in due(tx, work, now, BATCH)]
 
@@ -128,8 +128,13 @@ class SyncRows:
     def _of(self, connection: str) -> Tenant:
         return self._tenants[connection.partition("/")[0]]
 
-    def _tenant_of(self, tx: Transaction, work: Work, row_id: str) -> str:
-        return str(tx.scalar(select(work.table.c.tenant).where(work.id == row_id)))
+
+def free_all(tx: Transaction, now: datetime) -> None:
+    """Free the rows of dead workers, of all municipalities, and tell of it."""
+    for work in (RUNS, DELIVERIES):
+        for row_id in free_dead(tx, work, now):
+            tenant = str(tx.scalar(select(work.table.c.tenant).where(work.id == row_id)))
+            append(tx, tenant, FREED[work.kind], work.kind, row_id, "hub", now)
 
 
 def count_of(connection: str) -> str:

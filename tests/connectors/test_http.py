@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -16,25 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
 import respx
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.connectors.base import (
     BadAnswer,
     ConnectorError,
+    KeyUsed,
     Misconfigured,
     OutcomeUnknown,
     Refused,
@@ -44,6 +37,7 @@ from hub.connectors.base import (
 )
 from hub.connectors.http import LONGEST_PEACE, ClientCredentials, Http, Limits, Reply, retry_after
 from tests.connectors.conftest import Time
+from tests.connectors.tls import EXPIRED, VALID, tls_server
 from tests.connectors.wire import Script, Wire, answer, dripping, hang_up, raw, reset, sending
 
 BASE = "https://system.example/api"
@@ -120,6 +114,39 @@ def test_every_status_is_the_error_that_says_what_to_do(
     assert (type(caught.value), caught.value.code) == (kind, code)
     assert caught.value.remedy
     assert route.call_count == (3 if kind is Unavailable else 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (409, {"type": "key-used"}, KeyUsed),
+        (409, {"type": "https://system.example/problems/key-used"}, KeyUsed),
+        (409, {"type": "urn:problem:key-used"}, KeyUsed),
+        (409, {"type": "about:blank"}, Stale),
+        (409, {"type": "not-key-used"}, Stale),
+        (409, {"type": 7}, Stale),
+        (409, {}, Stale),
+        (412, {"type": "key-used"}, Stale),
+    ],
+)
+@respx.mock
+def test_a_used_key_is_told_from_other_conflicts(
+    moment: Time, status: int, body: dict[str, object], kind: type[ConnectorError]
+) -> None:
+    """By the last part of the problem's type, and only at 409."""
+    respx.put(f"{BASE}/logs/1").respond(status, json=body, headers={"Content-Type": "application/problem+json"})
+    with _client(BASE, moment) as http, pytest.raises(ConnectorError) as caught:
+        http.send("PUT", "/logs/1", BODY, {})
+    assert type(caught.value) is kind
+
+
+@respx.mock
+def test_a_used_key_after_a_lost_answer_tells_the_outcome(moment: Time) -> None:
+    """The first attempt's answer was lost and the second met its own key: nothing is unknown any more."""
+    used = httpx.Response(409, json={"type": "key-used"}, headers={"Content-Type": "application/problem+json"})
+    respx.put(f"{BASE}/logs/1").mock(side_effect=[httpx.ReadError("gone"), used])
+    with _client(BASE, moment) as http, pytest.raises(KeyUsed):
+        http.send("PUT", "/logs/1", BODY, {})
 
 
 @pytest.mark.parametrize("status", [502, 504])
@@ -454,89 +481,32 @@ def test_a_dripping_answer_to_a_change_is_unknown(moment: Time) -> None:
 # --- no connection at all ----------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _tls_server(folder: Path, ends: datetime) -> Iterator[tuple[str, Path]]:
-    """Give a server on loopback with a certificate of its own, valid until an instant, and the certificate's file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(ends)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, secret = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(Encoding.PEM))
-    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, secret)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"https://127.0.0.1:{server.server_port}", certificate
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class Answering(BaseHTTPRequestHandler):
-    """Answers every GET with an empty JSON object."""
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_arguments: object) -> None:
-        """Print nothing."""
-
-
-def _trusting(http: Http, certificate: Path) -> None:
-    """Let a client trust a certificate that no authority has signed."""
-    http._client._transport._pool._ssl_context.load_verify_locations(certificate)  # type: ignore[attr-defined]
-
-
 ONCE = Limits(connect=1, read=1, total=2, attempts=1)
 
 
 @pytest.mark.parametrize(
     ("ends", "trusted", "code"),
-    [
-        (datetime(2024, 1, 1, tzinfo=UTC), True, "certificate_expired"),
-        (datetime(2099, 1, 1, tzinfo=UTC), False, "certificate_not_trusted"),
-    ],
+    [(EXPIRED, True, "certificate_expired"), (VALID, False, "certificate_not_trusted")],
 )
 def test_a_certificate_that_is_not_valid_is_named(
     moment: Time, tmp_path: Path, ends: datetime, code: str, *, trusted: bool
 ) -> None:
     """No byte of a change leaves: reading and sending are unavailable, with the class of what is wrong."""
-    with _tls_server(tmp_path, ends) as (url, certificate), _client(url, moment, limits=ONCE) as http:
-        if trusted:
-            _trusting(http, certificate)
+    with tls_server(tmp_path, ends) as (url, ca_file):
+        http = Http(url, None, ONCE, moment.clock(), ca_file=ca_file if trusted else None)
         for call in (_get, _send):
             with pytest.raises(Unavailable) as caught:
                 call(http)
             assert caught.value.code == code
+        http.close()
 
 
 def test_a_valid_certificate_lets_the_call_through(moment: Time, tmp_path: Path) -> None:
     """The same server with a certificate of today answers, so that it was the certificate."""
-    ends = datetime(2099, 1, 1, tzinfo=UTC)
-    with _tls_server(tmp_path, ends) as (url, certificate), _client(url, moment, limits=ONCE) as http:
-        _trusting(http, certificate)
+    with tls_server(tmp_path, VALID) as (url, ca_file):
+        http = Http(url, None, ONCE, moment.clock(), ca_file=ca_file)
         assert _get(http).json() == {}
+        http.close()
 
 
 def test_a_server_that_speaks_no_tls_is_named(moment: Time) -> None:

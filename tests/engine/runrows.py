@@ -84,7 +84,7 @@ class Countdown:
 
     def wait(self) -> bool:
         """Wait thirty seconds for each at most, and tell whether all have."""
-        return all(self._left.acquire(timeout=5) for _ in range(self._number))
+        return all(self._left.acquire(timeout=30) for _ in range(self._number))
 
 
 def now() -> datetime:

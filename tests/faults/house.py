@@ -24,7 +24,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx
-from sqlalchemy import Executable, Row, Select, and_, func, or_, select, update
+from sqlalchemy import Executable, Row, Select, and_, func, or_, select, text, update
 
 from hub.bootstrap import Hub, open_hub, read_settings, system_clock
 from hub.connectors.relaylog import RelayLogs
@@ -41,6 +41,12 @@ ALL = (SOURCE, *SINKS)
 REPEAT = {SOURCE: "look_up", "refuses_key": "key", "look_up_only": "look_up", "neither": "never"}
 OPEN = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 BUSY = (RunState.QUEUED, RunState.RUNNING)
+FROZEN = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND state IN ('active', 'idle in transaction') AND wait_event = 'ClientRead' AND pid <> pg_backend_pid() "
+    "AND state_change < clock_timestamp() - interval '1 second'"
+)
+"""Ends the sessions that have waited in a transaction, or in the middle of a statement, for a second."""
 
 
 def scale(*, full: int, short: int) -> int:
@@ -205,8 +211,18 @@ class House:
 
     def start(self, *arguments: str, under: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """Start the command in the background, `under` a program that limits it; its log goes to `hub.log`."""
-        command = [*under, sys.executable, "-m", "hub", *arguments, "--config", str(self.folder / "config")]
-        environ = {**os.environ, "STAFETTHUB_DATABASE": self.database}
+        return self._launch([*under, sys.executable, "-m", "hub", *arguments, "--config", str(self.folder / "config")])
+
+    def start_clocked(self, role: str, clock: Path) -> subprocess.Popen[bytes]:
+        """Start a scheduler or a worker whose time stands in a file, and wait until it is at work."""
+        ready, config = self.told("ready\n"), str(self.folder / "config")
+        process = self._launch([sys.executable, "-m", "tests.faults.clocked", role, config, str(clock)])
+        wait_for(lambda: self.told("ready\n") > ready or process.poll() is not None, 60, self.log)
+        assert process.poll() is None, self.log()
+        return process
+
+    def _launch(self, command: list[str]) -> subprocess.Popen[bytes]:
+        environ = {**os.environ, "STAFETTHUB_DATABASE": self.database, "PYTHONFAULTHANDLER": "1"}
         with (self.folder / "hub.log").open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environ)
         self._processes.append(process)
@@ -216,21 +232,49 @@ class House:
         """Run a command to its end and give its exit code."""
         return self.start(*arguments).wait(timeout=600)
 
+    def told(self, line: str) -> int:
+        """Give how often the processes have written a line to their log."""
+        log = self.folder / "hub.log"
+        return log.read_text("utf-8").count(line) if log.exists() else 0
+
     def kill(self, process: subprocess.Popen[bytes]) -> None:
         """End a process as a power cut does."""
         process.send_signal(signal.SIGKILL)
         process.wait()
         self._processes.remove(process)
 
-    def stop(self, process: subprocess.Popen[bytes]) -> None:
-        """End a process as an operator does; it must end well, in time."""
+    def freeze(self, process: subprocess.Popen[bytes]) -> None:
+        """Stop a process as a machine that falls asleep; PostgreSQL ends its transactions, as after a while by itself.
+
+        Another of its threads may have waited for the lock that is free then, and so on.
+        """
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)
+        for _ in range(10):
+            if not self.rows(FROZEN):
+                return
+            time.sleep(1.1)
+        raise AssertionError("the frozen process still holds the database")
+
+    def stop(self, process: subprocess.Popen[bytes], seconds: float = 30) -> float:
+        """End a process as an operator does; it must end well, in time. Give how many seconds it took.
+
+        The log of one that does not end tells where each of its threads is.
+        """
+        begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, self.log()
+        try:
+            ended = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            ended = process.wait()
+        assert ended == 0, self.log()
         self._processes.remove(process)
+        return time.monotonic() - begun
 
     def log(self) -> str:
         """Give the end of what the processes have logged."""
-        return (self.folder / "hub.log").read_text("utf-8")[-4000:]
+        return (self.folder / "hub.log").read_text("utf-8")[-8000:]
 
     @contextmanager
     def opened(self) -> Iterator[Hub]:
@@ -322,6 +366,11 @@ class House:
         where = records.c.connection == f"{TENANT}/{name}"
         return sorted(row[0] for row in self.rows(select(records.c.foreign_id).where(where)))
 
+    def progress(self) -> int:
+        """Give how far a first sync is: records that are stored, and deliveries that are done."""
+        done = select(func.count()).where(deliveries.c.state == DeliveryState.DONE).scalar_subquery()
+        return int(self.rows(select(func.count(records.c.foreign_id) + done))[0][0])
+
     def deliveries(self, name: str) -> Counter[str]:
         """Give how many deliveries to a connection stand where."""
         where = deliveries.c.connection == f"{TENANT}/{name}"
@@ -346,6 +395,15 @@ def house(
         ports = {name: proxies[name].port if name in proxies else other.port for name in only}
         hub = House(folder / "hub", ports, database, page_size, more or {})
         yield other, stack.enter_context(hub), proxies
+
+
+def assert_whole(other: OtherSide, hub: House, held: int) -> None:
+    """See that every record is there once, and each change once at its sink; `held` wait for a person at most."""
+    assert {name: hub.stored(name) for name in ALL} == {name: sorted(other.order(name)["records"]) for name in ALL}
+    assert other.doubles() == []
+    lacking = other.lacking()
+    assert [name for name in lacking if not name.startswith("neither")] == []
+    assert len(lacking) <= hub.deliveries("neither")["held"] <= held
 
 
 def wait_for(true: Callable[[], bool], seconds: float, told: Callable[[], str] = str) -> None:

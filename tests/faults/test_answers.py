@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from hub.store.tables import cursors, logs, proposals, records, runs
+from hub.store.tables import cursors, deliveries, logs, proposals, records, runs
 from tests.faults.children import SINKS, SOURCE, Tree
 from tests.faults.house import House, OtherSide, house, scale, show
 from tests.faults.proxy import Fault, Proxy, Rule, half_body, lose_answer, shortened, status
@@ -19,8 +20,12 @@ PAGES = 100
 
 
 def test_lost_answers(tmp_path: Path, url: str) -> None:
-    """Where some answers in a hundred are lost, each change is taken in once, and all attempts at it bear one key."""
-    count, share = scale(full=5_000, short=50), scale(full=2, short=6) / 100
+    """Where four answers in ten are lost, each change is taken in once, and all attempts at it bear one key.
+
+    Each delivery ends with a receipt, also where a pull read the change before it was looked up; where the receiver
+    can neither know keys nor be looked up, exactly those whose answer was lost wait for a person.
+    """
+    count, share = scale(full=5_000, short=50), 0.4
     with house(tmp_path, count, behind=SINKS, database=url) as (other, hub, proxies):
         for seed, proxy in enumerate(proxies.values(), 1):
             proxy.rules = (Rule(lose_answer, "lost", method="PUT", share=share, seed=seed),)
@@ -32,6 +37,12 @@ def test_lost_answers(tmp_path: Path, url: str) -> None:
         assert {name: len(found) for name, found in keys.items()} == dict.fromkeys(SINKS, count)
         assert {name: len(other.journal(name)) for name in SINKS} == dict.fromkeys(SINKS, count)
         assert other.lacking() == []
+        held = lost.pop("neither")
+        assert {name: hub.deliveries(name) for name in lost} == {name: Counter(done=count) for name in lost}
+        assert hub.deliveries("neither") == Counter(done=count - held, held=held)
+        c = deliveries.c
+        receipts = hub.rows(select(c.receipt_ref).where(c.connection.like("%look_up_only"), c.state == "done"))
+        assert sum(row[0].startswith("looked-up@") for row in receipts) == lost["look_up_only"]
 
 
 @pytest.fixture(scope="module")

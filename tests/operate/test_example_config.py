@@ -14,6 +14,7 @@ from hub.documents.arkivmelding import ArchiveSettings
 from hub.operate.settings import HubSettings, load_settings
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import ConsentPolicy
+from hub.relaylog.life import LifePolicy
 from hub.relaylog.sharing import Sharing
 from hub.sandbox import municipality
 from hub.sandbox.filesystems import FILE_SYSTEMS
@@ -41,7 +42,12 @@ def settings() -> HubSettings:
         "samspill": samspill.Settings,
         "folder": files.Settings,
     }
-    rules: dict[str, type[BaseModel]] = {"sharing": Sharing, "consent": ConsentPolicy, "archive": ArchiveSettings}
+    rules: dict[str, type[BaseModel]] = {
+        "sharing": Sharing,
+        "consent": ConsentPolicy,
+        "life": LifePolicy,
+        "archive": ArchiveSettings,
+    }
     return load_settings(CONFIG, ENVIRON, systems=systems, rules=rules)
 
 
@@ -83,13 +89,26 @@ def test_file_systems_are_sent_what_somebody_there_reads(settings: HubSettings) 
     assert all(c.readers for c in folders.values())
 
 
-@pytest.mark.parametrize("model", [Sharing, ConsentPolicy])
+@pytest.mark.parametrize("model", [Sharing, ConsentPolicy, LifePolicy])
 def test_rules_with_defaults_are_the_defaults_written_out(settings: HubSettings, model: type[BaseModel]) -> None:
-    """Leaving out sharing.yaml or consent.yaml changes nothing, as the files themselves say, and no key is left out."""
-    assert settings.tenants[0].rule_on(model, TODAY) == model()
+    """Leaving out a file of rules changes nothing but the agreements, as the files say, and no key is left out."""
+    held = settings.tenants[0].rule_on(model, TODAY)
+    assert held is not None
+    own = {"agreements": ()} if isinstance(held, Sharing) else {}
+    assert held.model_copy(update=own) == model()
     (file,) = (rule.name for rule in settings.tenants[0].rules if isinstance(rule.value, model))
     text = (CONFIG / "tenants" / municipality.MUNICIPALITY_ORGNR / "rules" / f"{file}.yaml").read_text(encoding="utf-8")
     assert all(re.search(rf"^{key}:", text, re.MULTILINE) for key in model.model_fields)
+
+
+def test_every_other_controller_has_an_agreement(settings: HubSettings) -> None:
+    """The unit that the municipality does not answer for may take part: an agreement covers whoever is told of it."""
+    (tenant,) = settings.tenants
+    (other,) = {unit.controller.organisation_number for unit in tenant.units if unit.controller}
+    sharing = tenant.rule_on(Sharing, TODAY)
+    assert sharing is not None
+    readers = {reader for each in tenant.connections if each.readers != "unit" for reader in each.readers}
+    assert sharing.agreed(other, readers | {Service.KINDERGARTEN}, TODAY)
 
 
 def test_the_archive_rules_hold_today(settings: HubSettings) -> None:

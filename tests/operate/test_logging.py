@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from hub.operate.logging import KEYS, configure_logging, keep_allowed
+from hub.operate.logging import KEYS, configure_logging, keep_allowed, tell_uncaught
 from hub.relaylog.nationalid import InvalidNationalId, parse
 
 CANARY = "Solskinn-Canary"
@@ -172,6 +172,16 @@ def test_what_ends_the_process_is_not_printed(lines: io.StringIO) -> None:
     error = ValueError(CANARY)
     sys.excepthook(ValueError, error, None)
     assert (_line(lines)["event"], _line(lines)["error_class"]) == ("process:error:uncaught", "ValueError")
+
+
+def test_a_command_without_lines_of_its_own_ends_with_one() -> None:
+    """An exception that ends a command which has set up no log is a line with its class, not Python's own account."""
+    with _configured("production"):
+        structlog.reset_defaults()
+        stream = io.StringIO()
+        tell_uncaught(ValueError(CANARY), stream)
+    assert (_line(stream)["event"], _line(stream)["error_class"]) == ("process:error:uncaught", "ValueError")
+    assert CANARY not in stream.getvalue()
 
 
 def test_for_people_it_is_the_same_line() -> None:

@@ -23,10 +23,8 @@ from hub.relaylog.consent import (
     Missing,
     Opened,
     Refused,
-    Withdrawn,
     opened,
     signed,
-    withdrawn_readers,
 )
 from hub.relaylog.gates import parts_open_to
 from hub.relaylog.model import Actor, Consent, Guardian, Handover, RelayLog, Signer, Subject
@@ -471,21 +469,3 @@ def test_the_line_of_consents_is_unbroken() -> None:
     gap = _asked(first.model_copy(update={"valid_to": date(2026, 8, 30)}), second)
     assert isinstance(gap, Opened)
     assert gap.since(lambda stood: Part.EDUCATION in stood.parts) == date(2026, 9, 1)
-
-
-def test_a_withdrawal_names_who_must_be_told() -> None:
-    """Readers who lose all or some of what they had are listed with their units, what they lose and why."""
-    ppt = _consent(date(2026, 9, 1), Part.PPT, Part.HEALTH, recipient_unit="PPT Fjordvik")
-    school = _consent(date(2026, 9, 1), Part.PPT, recipient=Service.SCHOOL)
-    narrower = _consent(DAY, Part.EDUCATION, Part.PPT, recipient=Service.SCHOOL)
-    withdrawn = ppt.model_copy(update={"withdrawn_on": DAY, "status": ConsentStatus.WITHDRAWN})
-    before = _child(consents=(ppt, school))
-    after = _child(consents=(withdrawn, school, narrower))
-    assert withdrawn_readers(before, after, DAY, POLICY) == (
-        Withdrawn(Service.PPT, ("PPT Fjordvik",), frozenset({Part.PPT, Part.HEALTH}), Refused(Missing.WITHDRAWN, DAY)),
-    )
-    narrowed = _child(consents=(ppt, school, narrower.model_copy(update={"parts": (Part.EDUCATION,)})))
-    assert withdrawn_readers(before, narrowed, DAY, POLICY) == (
-        Withdrawn(Service.SCHOOL, (), frozenset({Part.PPT}), None),
-    )
-    assert withdrawn_readers(before, before, DAY, POLICY) == ()

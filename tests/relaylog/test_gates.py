@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 
 from hub.relaylog.codes import Access, AddressProtection, ConsentStatus, LogStatus, Part, Residence, Service, SignerRole
 from hub.relaylog.consent import Missing, Refused, opened
-from hub.relaylog.gates import Decider, parts_open_to, special_stops, stops, unnamed_parts
+from hub.relaylog.gates import (
+    Decider,
+    Withdrawn,
+    parts_open_to,
+    special_stops,
+    stops,
+    unnamed_parts,
+    withdrawn_readers,
+)
 from hub.relaylog.model import Actor, Consent, Guardian, Note, Relative, RelayLog, Signer, Subject
 from tests.relaylog.strategies import DAY, RULES, logs, reader_sets, sendable
 
@@ -174,3 +184,28 @@ def test_only_consent_stops_a_sendable_log(log: RelayLog, readers: frozenset[Ser
     """Where nothing special is the matter only consents are missing."""
     reasons = {stop.reason for stop in stops(sendable(log), readers, DAY, RULES)}
     assert reasons <= {*map(str, Missing), "guardian_may_not_read"}
+
+
+def test_who_has_had_a_log_and_lost_it_is_named() -> None:
+    """Readers to whom the log is closed, or opens less than they have had, are listed with what they lose and why."""
+    had = {Service.PPT: frozenset({Part.EDUCATION, Part.PPT, Part.OWN}), Service.FAMILY: frozenset({Part.EDUCATION})}
+    named = SIGNED.model_copy(update={"parts": (Part.PPT,)})
+    both = FREE.model_copy(update={"consents": (named, FREE.consents[1])})
+    assert withdrawn_readers(both, had, DAY, RULES) == ()
+    narrowed = (Withdrawn(Service.PPT, frozenset({Part.PPT}), None),)
+    assert withdrawn_readers(FREE, had, DAY, RULES) == narrowed
+    ended = named.model_copy(update={"status": ConsentStatus.WITHDRAWN, "withdrawn_on": DAY})
+    lost = Withdrawn(Service.PPT, frozenset({Part.EDUCATION, Part.PPT}), Refused(Missing.WITHDRAWN, DAY))
+    gone = both.model_copy(update={"consents": (ended, FREE.consents[1])})
+    assert withdrawn_readers(gone, had, DAY, RULES) == (lost,)
+    assert withdrawn_readers(gone.model_copy(update={"status": LogStatus.CLOSED}), had, DAY, RULES) == (lost,)
+
+
+def test_after_a_log_has_ended_a_consent_may_run_out() -> None:
+    """Only a withdrawal or a refusal asks anybody to stop using a log that is closed."""
+    over = SIGNED.model_copy(update={"valid_to": DAY})
+    had, next_day = {Service.PPT: frozenset({Part.EDUCATION})}, DAY + timedelta(days=1)
+    active = FREE.model_copy(update={"consents": (over,)})
+    assert [each.reader for each in withdrawn_readers(active, had, next_day, RULES)] == [Service.PPT]
+    closed = active.model_copy(update={"status": LogStatus.CLOSED})
+    assert withdrawn_readers(closed, had, next_day, RULES) == ()

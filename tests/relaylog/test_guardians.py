@@ -24,6 +24,11 @@ def test_the_first_reading_has_its_own() -> None:
     assert new_guardians(None, RelayLog(guardians=(MOTHER, FATHER))) == ()
 
 
+def test_a_log_without_any_guardian_takes_the_first_it_is_told_of() -> None:
+    """A template that names no guardian says nothing about who they are."""
+    assert new_guardians(RelayLog(), RelayLog(guardians=(MOTHER, FATHER))) == ()
+
+
 def test_a_guardian_who_turns_up_is_a_proposal() -> None:
     """One that is not among the agreed must be confirmed, also when a name is the same but nothing else."""
     namesake = MOTHER.model_copy(update={"id": "g9"})

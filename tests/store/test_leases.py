@@ -9,7 +9,20 @@ import pytest
 from sqlalchemy import Connection, Row, insert, select
 
 from hub.store.database import Database
-from hub.store.leases import DELIVERIES, RUNS, Lease, LeaseLost, claim, due, free_dead, guard, release, renew
+from hub.store.leases import (
+    DELIVERIES,
+    RUNS,
+    Lease,
+    LeaseLost,
+    at_work,
+    claim,
+    due,
+    free_dead,
+    guard,
+    keep_alive,
+    release,
+    renew,
+)
 from hub.store.tables import DeliveryState, RunState, deliveries, logs, runs
 
 TENANT = "100000008"  # made up
@@ -177,6 +190,26 @@ def test_a_delivery_left_by_a_dead_worker(db: Database, state: DeliveryState, le
         assert free_dead(tx, DELIVERIES, NOW + MINUTE) == ["d1"]
         assert tx.scalar(select(deliveries.c.state)) is left
         assert due(tx, DELIVERIES, NOW + MINUTE, 10) == ["d1"]
+
+
+def test_only_what_a_process_is_at_work_under_is_kept_alive(db: Database) -> None:
+    """The lease of work that broke off, of another process, and one that was lost meanwhile all pass."""
+    with db.write() as tx:
+        for number in range(4):
+            _run(tx, f"r{number}", connection=f"c{number}")
+        busy, left, lost = (_claim(tx, f"r{number}") for number in range(3))
+        other = claim(tx, RUNS, "r3", "two", NOW, NOW + MINUTE)
+    assert other is not None
+    with at_work(left):
+        pass
+    with at_work(busy), at_work(lost), at_work(other), db.write() as tx:
+        release(tx, lost, state=RunState.QUEUED)
+        assert claim(tx, RUNS, "r2", "one", NOW, NOW + MINUTE)
+        keep_alive(tx, RUNS, "one", NOW + 3 * MINUTE)
+        keep_alive(tx, DELIVERIES, "one", NOW + 3 * MINUTE)
+        until = {row.run_id: row.lease_until for row in tx.execute(select(runs))}
+        guard(tx, busy)
+    assert until == {"r0": NOW + 3 * MINUTE, "r1": NOW + MINUTE, "r2": NOW + MINUTE, "r3": NOW + MINUTE}
 
 
 def _run(

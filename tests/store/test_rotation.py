@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from hub.store.sealing import (
     read_key_file,
     store_log_keys,
 )
-from hub.store.tables import decisions, log_keys, logs, proposals, quarantine
+from hub.store.tables import decisions, log_keys, logs, metadata, proposals, quarantine
 
 TENANT = "100000008"  # made up
 OTHER = "200000005"  # made up
@@ -108,8 +109,6 @@ def test_an_old_version_goes_only_when_nothing_uses_it(db: Database, key_file: P
 
 def test_every_table_with_a_wrapped_key_is_rotated() -> None:
     """A table that gets a wrapped key has to be named in the rotation."""
-    from hub.store.tables import metadata
-
     assert {each.table for each in WRAPPED} == {t for t in metadata.sorted_tables if "wrapped_key" in t.c}
 
 
@@ -131,6 +130,19 @@ def test_one_tenant_opens_nothing_of_another(db: Database, key_file: Path, tmp_p
     own: Sealer = others.new_key("log:l0").sealer
     with pytest.raises(SealBroken, match=f"tenant {OTHER}, log:l0, field {BODY}"):
         own.open(BODY, bodies["l0"])
+
+
+SEALED = sorted(f"{t.name}.{c.name}" for t in metadata.sorted_tables for c in t.c if c.name.startswith("sealed_"))
+
+
+@pytest.mark.parametrize("field", SEALED)
+def test_no_sealed_column_opens_under_another_tenant(field: str) -> None:
+    """Even with the same key, log id and column, what one tenant sealed is refused under another's name."""
+    blob = TenantKeys(TENANT, 1, {1: bytes(32)}, bytes(32)).new_key("log:l0")
+    sealed = blob.sealer.seal(field, b"held")
+    other = replace(blob.sealer, tenant=OTHER)
+    with pytest.raises(SealBroken, match=f"tenant {OTHER}, log:l0, field {field}"):
+        other.open(field, sealed)
 
 
 def test_a_rotation_without_the_old_version_says_what_is_missing(db: Database, key_file: Path, tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ IN_CLEAR = {
     "decisions": "decision_id tenant log_id subject_kind subject_id choice in_force decided_by decided_at key_version",
     "differences": "difference_id tenant connection kind subject log_id state first_seen_at last_seen_at closed_at"
     " closed_by",
+    "tasks": "task_id tenant log_id kind reason connection reader unit_id revealing addressed_to since state done_by"
+    " done_at",
     "packages": "package_id tenant log_id revision external_key content_hash mapping_versions created_at",
     "archived": "tenant log_id revision target delivery_id receipt_ref archived_at",
     "connection_state": "tenant connection paused paused_by paused_at parked_until parked_reason breaker_state"

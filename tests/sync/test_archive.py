@@ -26,8 +26,10 @@ from hub.sandbox.stories import (
     violence,
 )
 from hub.store.database import Database
-from hub.store.tables import DeliveryState, HoldState, archived, deliveries, holds, packages
-from hub.sync.archive import LEASE, PAUSE, Archivist
+from hub.store.leases import LEASE
+from hub.store.tables import DeliveryState, HoldState, archived, conflicts, deliveries, holds, packages
+from hub.sync.archive import PAUSE, Archivist
+from hub.sync.gate import pause, resume
 from hub.sync.rows import SyncRows
 from tests.sync.house import ARCHIVE, SAMSPILL, VIGILO, House
 
@@ -167,6 +169,34 @@ def test_what_a_rule_keeps_waits_for_the_archivist(house: House, story: Story, r
     assert len(house.archive()) == 1
 
 
+@pytest.mark.parametrize(
+    ("story", "rule"),
+    [(violence, "archive_violence"), (protected_strict, "archive_protected"), (shared_conflict, "archive_conflict")],
+)
+def test_a_release_is_for_what_the_log_says_then(house: House, story: Story, rule: str) -> None:
+    """A text that comes after the archivist has let the closing go is held anew, and not archived unseen."""
+    _closed_by_the_family(house, story)
+    house.archive()
+    house.release(rule)
+    _rewrite(house, "Skriven etter at arkivaren såg på han.")
+    house.pull(VIGILO)
+    assert house.archive() == []
+    assert _waits(house) == [rule]
+    house.release(rule)
+    assert len(house.archive()) == 1
+
+
+def test_a_release_in_spite_of_a_conflict_is_for_that_conflict(house: House) -> None:
+    """When a system says something else again on the disputed place, the archivist is asked again."""
+    _closed_by_the_family(house, shared_conflict)
+    house.archive()
+    house.release("archive_conflict")
+    with house.db.write() as tx:
+        tx.execute(conflicts.update().values(candidates_hash="0" * 64))
+    assert house.archive() == []
+    assert _waits(house) == ["archive_conflict"]
+
+
 def _closed_by_the_family(house: House, story: Story) -> None:
     """Tell a story of both systems, and let the family close the log in one: that closes it everywhere."""
     house.tell(story)
@@ -214,6 +244,19 @@ def test_a_closing_without_its_reason_waits(house: House) -> None:
 
 
 # --- an archive that is not there --------------------------------------------------------------------------------
+
+
+def test_a_paused_archive_is_handed_nothing(house: House) -> None:
+    """The package is made and waits, with all its attempts, until a person lets the archive go on."""
+    house.tell(kindergarten_goal_reached)
+    pause(house.tenant, ARCHIVE, "kari.it")
+    assert house.sync().archived == []
+    (row,) = house.rows(deliveries)
+    assert (row.state, row.attempts, row.error_class) == (DeliveryState.READY, 0, "paused")
+    assert (_bags(house), row.lease_owner) == ([], None)
+    assert row.due_at > house.time.now()
+    resume(house.tenant, ARCHIVE, "kari.it")
+    assert house.archive() == [row.delivery_id]
 
 
 def test_a_missing_folder_is_tried_later_and_then_archived(house: House) -> None:

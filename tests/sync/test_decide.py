@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Row, update
 
+from hub.connectors.base import Connector, Page
 from hub.relaylog.codes import Service
 from hub.relaylog.model import RelayLog
 from hub.sandbox.stories import (
@@ -20,7 +23,7 @@ from hub.sandbox.stories import (
 )
 from hub.store.decisions import Who
 from hub.store.inbox import NewHold
-from hub.store.leases import RUNS, claim
+from hub.store.leases import LEASE, RUNS, claim
 from hub.store.tables import (
     HoldState,
     ProposalKind,
@@ -31,6 +34,7 @@ from hub.store.tables import (
     element_keys,
     events,
     holds,
+    log_keys,
     logs,
     proposals,
     quarantine,
@@ -38,7 +42,7 @@ from hub.store.tables import (
     runs,
 )
 from hub.sync.decide import LOG, CannotDecide, Decisions
-from hub.sync.pull import RUN_LEASE, PullResult
+from hub.sync.pull import PullResult
 from hub.sync.replay import WHY, ask_replay, replay_delivery, replay_run
 from tests.sync.house import SAMSPILL, VIGILO, House
 
@@ -577,7 +581,7 @@ class _Lenient:
 
 def _work(house: House, run_id: str) -> PullResult:
     with house.db.write() as tx:
-        lease = claim(tx, RUNS, run_id, "worker-1", house.time.now(), house.time.now() + RUN_LEASE)
+        lease = claim(tx, RUNS, run_id, "worker-1", house.time.now(), house.time.now() + LEASE)
     assert lease
     return replay_run(house.tenant, house.tenant.connections[VIGILO], lease)
 
@@ -618,17 +622,54 @@ def test_a_replay_can_be_of_some(house: House) -> None:
     assert [row.attempts for row in house.rows(quarantine)] == [2, 1]
 
 
-def test_a_replayed_record_is_read_whole_at_the_next_pull(house: House) -> None:
-    """Quarantine keeps no version of the record; the next listing gives it, and changes nothing else."""
+def _filed(original: bytes) -> Callable[[Connector], Iterator[Page]]:
+    """List Vigilo's records as a folder does: each with the file that it came in."""
+
+    def pages(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            yield replace(page, records=tuple(replace(record, original=original) for record in page.records))
+
+    return pages
+
+
+def test_a_replayed_record_is_exactly_the_one_delivered(house: House) -> None:
+    """With version and file, so that it can be written back at once; the next listing finds nothing to change."""
+    original = b"\x00\xff made up, no text in any encoding"
+    house.detours[VIGILO].pages_by = _filed(original)
     _refused(house, 1)
     _mend(house, 9)
     run_id = ask_replay(house.tenant, WHO, VIGILO)
     assert run_id
     _work(house, run_id)
-    version = house.rows(logs)[0].version
+    side = house.log_of("vl-000001").side(VIGILO)
+    assert side
+    assert (side.foreign_version, side.original) == (str(house.vigilo()["versjon"]), original)
+    assert side.record == house.tenant.connections[VIGILO].connector.fetch("vl-000001").tree
+    assert house.pull(VIGILO).counts["unchanged"] == 1
+
+
+def test_a_record_whose_log_was_sealed_is_replayed_when_it_opens(house: House) -> None:
+    """While the log's key cannot be opened its records wait in quarantine, whole; afterwards they are taken in."""
+    house.detours[VIGILO].pages_by = _filed(b"made up")
+    house.tell(ordinary_kindergarten)
     house.pull(VIGILO)
-    assert house.rows(records)[0].foreign_version == str(house.vigilo()["versjon"])
-    assert house.rows(logs)[0].version == version
+    (key,) = house.rows(log_keys)
+    house.vigilo()["notat"][0]["tekst"] = "Solskinn song."
+    house.saved(house.vigilo())
+    with house.db.write() as tx:
+        tx.execute(update(log_keys).values(wrapped_key=b"made up, opens nothing"))
+    house.pull(VIGILO)
+    assert [row.reason for row in house.rows(quarantine, state="open")] == ["log_sealed"]
+    with house.db.write() as tx:
+        tx.execute(update(log_keys).values(wrapped_key=key.wrapped_key))
+    run_id = ask_replay(house.tenant, WHO, VIGILO)
+    assert run_id
+    assert _work(house, run_id).counts["changed"] == 1
+    side = house.log_of("vl-000001").side(VIGILO)
+    assert side
+    assert (side.foreign_version, side.original) == (str(house.vigilo()["versjon"]), b"made up")
+    assert "Solskinn song." in {note.text for note in house.log_of("vl-000001").log.notes}
+    assert house.rows(quarantine, state="open") == []
 
 
 def _unsent(house: House, state: str, error: str | None = None) -> str:
@@ -683,6 +724,39 @@ def test_a_package_that_the_archive_refused_is_handed_over_again(house: House) -
     house.time.after(hours=1)
     assert len(house.archive()) == 1
     assert house.states() == ["superseded", "done"]
+
+
+@pytest.mark.parametrize("state", ["held", "unknown"])
+def test_a_package_that_is_held_or_unknown_goes_again(house: House, state: str) -> None:
+    """With the id that it had, by which the archive knows it: nobody has to find out first whether it arrived."""
+    house.tell(kindergarten_goal_reached)
+    house.pull(VIGILO)
+    house.archive_folder.rmdir()
+    house.archive()
+    with house.db.write() as tx:
+        tx.execute(update(deliveries).values(state=state, error_class="internal_error"))
+    house.archive_folder.mkdir()
+    (row,) = house.rows(deliveries)
+    replay_delivery(house.tenant, row.delivery_id, WHO)
+    assert house.archive() == [row.delivery_id]
+
+
+def test_a_package_that_a_newer_one_has_overtaken_stays_where_it_is(house: House) -> None:
+    """The correction of the closing is on its way, and two may not be."""
+    house.tell(kindergarten_goal_reached)
+    house.pull(VIGILO)
+    house.archive_folder.rmdir()
+    house.archive()
+    (row,) = house.rows(deliveries)
+    with house.db.write() as tx:
+        tx.execute(update(deliveries).values(state="failed", sealed_payload=None))
+    house.vigilo()["avslutning"]["grunngjeving"] = "Målet er nådd."
+    house.saved(house.vigilo())
+    house.pull(VIGILO)
+    house.archive()
+    with pytest.raises(CannotDecide, match="newer package"):
+        replay_delivery(house.tenant, row.delivery_id, WHO)
+    assert house.states() == ["failed", "ready"]
 
 
 def test_of_an_unknown_outcome_a_person_must_say_what_became_of_it(house: House) -> None:

@@ -15,10 +15,12 @@ from hub.connectors.base import (
     BadAnswer,
     Connector,
     ConnectorError,
+    KeyUsed,
     Misconfigured,
     OutcomeUnknown,
     Outgoing,
     Refused,
+    Repeat,
     SourceRecord,
     Stale,
     Unavailable,
@@ -26,8 +28,9 @@ from hub.connectors.base import (
 )
 from hub.sandbox.stories import shared_conflict, shared_level_2
 from hub.store.database import Database
+from hub.store.leases import LEASE
 from hub.store.tables import DeliveryState, conflicts, deliveries, element_keys
-from hub.sync.deliver import LEASE, PAUSES, Deliverer, Outcome
+from hub.sync.deliver import PAUSES, Deliverer, Outcome
 from hub.sync.gate import resume
 from hub.sync.route import Router
 from hub.sync.rows import SyncRows
@@ -712,6 +715,92 @@ def test_a_receiver_that_knows_keys_is_sent_the_same_again(house: House) -> None
     assert _told_once(house)
     assert house.sync().sent == {SAMSPILL: 1}
     assert [note["text"] for note in house.samspill()["notes"]].count("Solskinn dansa.") == 1
+
+
+def _used(_real: Connector, _outgoing: Outgoing) -> Accepted:
+    raise KeyUsed("key-used", "the system answered HTTP 409", "The hub looks it up")
+
+
+def _unknown_and_pulled(house: House, repeat: Repeat) -> str:
+    """Lose the answer to a change that was taken in, and let a pull read it before anybody looks it up."""
+    _settled(house)
+    _news(house)
+    delivery_id, detour = _due(house), house.detours[SAMSPILL]
+    detour.repeats, detour.update_by = repeat, _taken_in_and_lost
+    assert _attempt(house, delivery_id) is Outcome.UNKNOWN
+    house.time.after(minutes=1)
+    house.pull(SAMSPILL)
+    house.cycle.route()
+    return delivery_id
+
+
+def _is_receipted(house: House, delivery_id: str) -> None:
+    """Check that it is done by a look, that one change arrived, and that nothing more is to be sent."""
+    row = _row(house, delivery_id)
+    assert (row.state, row.error_class, row.sealed_payload) == (DeliveryState.DONE, None, None)
+    assert row.receipt_ref == f"looked-up@{house.samspill()['version']}"
+    assert house.received("samspill") == ["P-10001"]
+    assert house.sync().sent == {}
+    assert house.rows(conflicts) == []
+
+
+def test_a_pull_that_read_the_change_does_not_take_its_receipt(house: House) -> None:
+    """The record stands as the hub last read it, with the change in it: that is the receipt."""
+    delivery_id = _unknown_and_pulled(house, "look_up")
+    assert _attempt(house, delivery_id) is Outcome.SENT
+    _is_receipted(house, delivery_id)
+    assert _told_once(house)
+
+
+@pytest.mark.parametrize("answer", [_used, _failing(Stale("stale", "the system answered HTTP 412", "merge"))])
+@pytest.mark.parametrize("pulled", [True, False])
+def test_a_used_key_is_a_receipt(house: House, answer: Any, *, pulled: bool) -> None:
+    """Whether the receiver knows the key or finds the version old first, and whether a pull came before or not."""
+    if pulled:
+        delivery_id = _unknown_and_pulled(house, "key")
+    else:
+        _settled(house)
+        _news(house)
+        delivery_id, house.detours[SAMSPILL].repeats = _due(house), "key"
+        house.detours[SAMSPILL].update_by = _taken_in_and_lost
+        _attempt(house, delivery_id)
+        house.time.after(minutes=1)
+    house.detours[SAMSPILL].update_by = answer
+    assert _attempt(house, delivery_id) is Outcome.SENT
+    house.detours[SAMSPILL].update_by = None
+    _is_receipted(house, delivery_id)
+
+
+def test_a_used_key_whose_change_was_written_over_is_done_too(house: House) -> None:
+    """It arrived, and somebody there has changed another text since: both stand, and nothing is sent twice."""
+    _settled(house)
+    _news(house)
+    delivery_id, detour = _due(house), house.detours[SAMSPILL]
+    detour.repeats, detour.update_by = "key", _taken_in_and_lost
+    _attempt(house, delivery_id)
+    own = next(note for note in house.samspill()["notes"] if note["writtenBy"]["service"] == "helsestasjon")
+    own["text"] = "Hørselen er bedre."
+    house.saved(house.samspill())
+    house.time.after(minutes=1)
+    detour.update_by = _used
+    assert _attempt(house, delivery_id) is Outcome.SENT
+    detour.update_by = None
+    assert _row(house, delivery_id).state is DeliveryState.DONE
+    assert house.sync().sent.get(SAMSPILL, 0) == 0
+    assert {NEWS, "Hørselen er bedre."} <= {note.text for note in house.log_of("P-10001").log.notes}
+    assert _told_once(house)
+
+
+def test_a_used_key_that_nobody_can_look_up_now_stays_unknown(house: House) -> None:
+    """It is asked again later, and not sent as another change."""
+    delivery_id = _unknown_and_pulled(house, "key")
+
+    def down(_real: Connector, _record_id: str) -> SourceRecord:
+        raise Unavailable("http_503", "the system answered HTTP 503", "try again")
+
+    house.detours[SAMSPILL].update_by, house.detours[SAMSPILL].fetch_by = _used, down
+    assert _attempt(house, delivery_id) is Outcome.UNKNOWN
+    assert _row(house, delivery_id).error_class == "http_503"
 
 
 def test_what_may_no_longer_be_sent_is_not_sent_again(house: House) -> None:

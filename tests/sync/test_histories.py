@@ -196,7 +196,7 @@ def _frame(house: House) -> Tree:
 
 def test_pulled_in_any_order_the_log_is_the_same(begin: Callable[[int], History]) -> None:
     """The same versions, pulled in every order with no delivery between, give one log and the same conflicts."""
-    count = scale(full=1_000, short=25)
+    count = scale(full=1_000, short=12)
     for seed in range(count):
         outcomes = set()
         rng = Random(seed)  # noqa: S311 - as above
@@ -235,7 +235,7 @@ def _disputed_places(history: History) -> frozenset[str]:
 
 def test_every_edit_ends_somewhere_and_all_come_to_rest(begin: Callable[[int], History]) -> None:
     """Whatever is edited and sent in what order, no edit is lost, nothing deleted or leaked, and all come to rest."""
-    count = scale(full=1_000, short=25)
+    count = scale(full=1_000, short=12)
     figures = {"edits": 0, "conflicts": 0, "changes after the last edit": 0}
     for seed in range(count):
         history = begin(seed)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from hub.connectors.base import Connector, Misconfigured, Page, Refused, Unavailable, Waiting
 from hub.sandbox.stories import ordinary_health_station, ordinary_kindergarten
 from hub.store.database import Database
-from hub.store.leases import RUNS, claim
+from hub.store.leases import LEASE, RUNS, claim
 from hub.store.tables import (
     ProposalKind,
     QuarantineState,
@@ -27,7 +27,8 @@ from hub.store.tables import (
     records,
     runs,
 )
-from hub.sync.pull import RUN_LEASE, RUN_PAUSES
+from hub.sync.heartbeat import Heartbeat
+from hub.sync.pull import RUN_PAUSES
 from hub.sync.rows import SyncRows
 from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
 
@@ -339,7 +340,7 @@ def test_a_connection_has_one_run_at_a_time(house: House) -> None:
     with house.db.write() as tx:
         run_id = house.tenant.work.queue_run(tx, VIGILO, "scheduled", "schedule", now, now)
         assert run_id
-        assert claim(tx, RUNS, run_id, "worker-2", now, now + RUN_LEASE)
+        assert claim(tx, RUNS, run_id, "worker-2", now, now + LEASE)
     assert house.pull(VIGILO).error == "run_taken"
     assert [row.state for row in house.rows(runs)] == [RunState.RUNNING, RunState.QUEUED]
 
@@ -356,7 +357,7 @@ def test_a_worker_that_lost_its_run_writes_nothing_more(house: House, db: Databa
             (task,) = rows.sweep(house.time.now())
             now = house.time.now()
             with db.write() as tx:
-                assert claim(tx, RUNS, task.row_id, "worker-2", now, now + RUN_LEASE)
+                assert claim(tx, RUNS, task.row_id, "worker-2", now, now + LEASE)
 
     house.detours[VIGILO].pages_by = slow
     assert house.pull(VIGILO).error == "run_taken"
@@ -367,19 +368,38 @@ def test_a_worker_that_lost_its_run_writes_nothing_more(house: House, db: Databa
 
 
 def test_a_slow_listing_keeps_its_run_page_by_page(house: House, db: Database) -> None:
-    """A run that takes hours in all stays its worker's as long as each page comes within the lease."""
+    """A run that takes minutes in all stays its worker's as long as each page comes within the lease."""
     house.tell_many(ordinary_kindergarten, 14)
     rows = SyncRows(db, {house.tenant.organisation_number: house.tenant}, "worker-2")
 
     def slow(real: Connector) -> Iterator[Page]:
         for page in real.pages():
-            house.time.after(minutes=25)
+            house.time.after(seconds=25)
             assert list(rows.sweep(house.time.now())) == []
             yield page
 
     house.detours[VIGILO].pages_by = slow
     assert house.pull(VIGILO).state is RunState.DONE
     assert len(house.rows(records)) == 14
+
+
+def test_a_page_that_takes_long_loses_no_run(house: House, db: Database) -> None:
+    """Three minutes for one page, with a heartbeat: nobody else is given the run, and it ends well."""
+    house.tell_many(ordinary_kindergarten, 9)
+    rows = SyncRows(db, {house.tenant.organisation_number: house.tenant}, "worker-2")
+    heart = Heartbeat(db, "worker-1", house.time.now)
+
+    def slow(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            for _ in range(9):
+                house.time.after(seconds=20)
+                heart.beat()
+                assert list(rows.sweep(house.time.now())) == []
+            yield page
+
+    house.detours[VIGILO].pages_by = slow
+    assert house.pull(VIGILO).state is RunState.DONE
+    assert [row.attempts for row in house.rows(runs)] == [1]
 
 
 @pytest.mark.parametrize(

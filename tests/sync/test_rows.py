@@ -19,10 +19,10 @@ from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten, shared_level_2
 from hub.store.database import Database, open_database
 from hub.store.events import Action
-from hub.store.leases import RUNS, claim
+from hub.store.leases import LEASE, RUNS, claim
 from hub.store.tables import DeliveryKind, DeliveryState, RunState, archived, deliveries, events, records, runs
-from hub.sync.deliver import LEASE
-from hub.sync.pull import RUN_LEASE
+from hub.sync.deliver import Deliverer, Outcome
+from hub.sync.heartbeat import Heartbeat
 from hub.sync.rows import SyncRows
 from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
 
@@ -238,9 +238,9 @@ def test_the_run_of_a_dead_worker_is_freed_and_done(house: House, rows: SyncRows
     (task,) = _booked(house, rows, minutes=15)
     now = house.time.now()
     with house.db.write() as tx:
-        assert claim(tx, RUNS, task.row_id, "dead", now, now + RUN_LEASE)
+        assert claim(tx, RUNS, task.row_id, "dead", now, now + LEASE)
     assert list(rows.sweep(now)) == []
-    house.time.at += RUN_LEASE
+    house.time.at += LEASE
     assert list(rows.sweep(house.time.now())) == [task]
     assert [row.subject_id for row in house.rows(events, action=str(Action.RUN_FREED))] == [task.row_id]
     rows.work(task, GOING_ON)
@@ -248,15 +248,16 @@ def test_the_run_of_a_dead_worker_is_freed_and_done(house: House, rows: SyncRows
     assert (run.state, run.attempts, run.counts["read"]) == (RunState.DONE, 2, 1)
 
 
-def test_a_freed_delivery_leaves_an_event_too(house: House, rows: SyncRows) -> None:
+def test_a_freed_delivery_leaves_an_event_too(house: House, rows: SyncRows, db: Database) -> None:
     """That a sending was interrupted stands in the log of events."""
+    other = _rows(house, db, "worker-2")
     house.tell(shared_level_2)
 
     def sleep(real: Connector, outgoing: Outgoing) -> Accepted:
         house.detours[VIGILO].update_by = None
         accepted = real.update(outgoing)
         house.time.at += LEASE
-        rows.sweep(house.time.now())
+        other.sweep(house.time.now())
         return accepted
 
     house.detours[VIGILO].update_by = sleep
@@ -287,6 +288,75 @@ def test_a_run_that_met_another_of_its_connection_waits_its_turn(house: House, r
     assert list(rows.sweep(house.time.now())) == [second]
     rows.work(second, GOING_ON)
     assert [row.state for row in house.rows(runs)] == [RunState.DONE] * 2
+
+
+# --- kept alive --------------------------------------------------------------------------------------------------
+
+
+def _stopped_while_sending(house: House, delivery_id: str, meanwhile: Callable[[], None]) -> Outcome:
+    """Let worker-1 stand still between the receiver's answer and what it writes of it."""
+
+    def stand(real: Connector, outgoing: Outgoing) -> Accepted:
+        house.detours[SAMSPILL].update_by = None
+        accepted = real.update(outgoing)
+        meanwhile()
+        return accepted
+
+    house.detours[SAMSPILL].update_by = stand
+    return Deliverer(house.tenant, "worker-1").deliver(delivery_id)
+
+
+def _one_delivery(house: House) -> str:
+    house.tell(shared_level_2)
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    house.cycle.route()
+    (row,) = house.rows(deliveries, connection=SAMSPILL)
+    return str(row.delivery_id)
+
+
+def test_what_a_stopped_worker_had_is_anothers_within_a_minute(house: House, db: Database) -> None:
+    """Its last beat, a lease and a sweep later another does the work; what it writes when it wakes is refused."""
+    delivery_id, other = _one_delivery(house), _rows(house, db, "worker-2")
+    last_beat = house.time.now()
+
+    def work_on() -> None:
+        while house.rows(deliveries, delivery_id=delivery_id)[0].state is not DeliveryState.DONE:
+            house.time.after(seconds=20)
+            for task in other.sweep(house.time.now()):
+                other.work(task, GOING_ON)
+
+    assert _stopped_while_sending(house, delivery_id, work_on) is Outcome.TAKEN
+    assert house.time.now() - last_beat < timedelta(minutes=1)
+    assert house.received("samspill") == ["P-10001"]
+    (row,) = house.rows(deliveries, delivery_id=delivery_id)
+    assert row.receipt_ref.startswith("looked-up@")
+
+
+def test_a_worker_that_only_waits_loses_nothing(house: House, db: Database) -> None:
+    """An answer that takes minutes, with a heartbeat: the delivery stays its worker's and is done once."""
+    delivery_id, other = _one_delivery(house), _rows(house, db, "worker-2")
+    heart = Heartbeat(db, "worker-1", house.time.now)
+
+    def wait() -> None:
+        for _ in range(9):
+            house.time.after(seconds=20)
+            heart.beat()
+            assert Task("delivery", delivery_id) not in list(other.sweep(house.time.now()))
+
+    assert _stopped_while_sending(house, delivery_id, wait) is Outcome.SENT
+    assert house.rows(deliveries, delivery_id=delivery_id)[0].attempts == 1
+
+
+def test_a_sweep_keeps_its_own_first(house: House, rows: SyncRows) -> None:
+    """A heartbeat that had to wait for the store does not cost a process what it is at work on."""
+    delivery_id = _one_delivery(house)
+
+    def late() -> None:
+        house.time.after(minutes=5)
+        rows.sweep(house.time.now())
+
+    assert _stopped_while_sending(house, delivery_id, late) is Outcome.SENT
 
 
 # --- what is no longer configured --------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def test_every_code_has_words() -> None:
 def test_reasons_that_reveal_have_no_words_of_their_own() -> None:
     """Every reason that may be told has words; those that reveal have none, and so can't be shown."""
     archive = {hold.reason: hold.revealing for hold in (*HOLDS.values(), BROKEN)}
-    tellable = {*map(str, Missing), "not_started", "protection_unknown", "internal_error"}
+    tellable = {*map(str, Missing), "not_started", "no_agreement", "protection_unknown", "internal_error"}
     tellable |= {FIRST_CONTACT.reason, NO_RECORD.reason, RESTLESS.reason}
     revealing = {"violence", "address_protected", "guardian_barred", *(name for name, yes in archive.items() if yes)}
     assert tellable | (archive.keys() - revealing) | {"special"} == TOLD

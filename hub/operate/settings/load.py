@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
-from hub.operate.settings.model import ConnectionSettings, DatedRule, HubFile, HubSettings, TenantSettings
+from hub.operate.settings.model import ConnectionSettings, DatedRule, Grant, HubFile, HubSettings, TenantSettings
 from hub.operate.settings.reading import M, Reader, SettingsError, keys_of, suggest
 from hub.payloads.yamlfile import YamlList, YamlMap, YamlNode, YamlScalar
 
 Models = Mapping[str, type[BaseModel]]
 
-_TENANT_ENTRIES = frozenset({"tenant.yaml", "connections", "rules", "mappings"})
+_TENANT_ENTRIES = frozenset({"tenant.yaml", "connections", "rules", "mappings", "roles.yaml"})
 _RESERVED = ("localhost", ".localhost", ".example", ".invalid", ".test")  # RFC 2606 and 6761: never a vendor's
 
 
@@ -86,7 +86,17 @@ class _Loader:
             connections=tuple(connection for connection in connections if connection),
             rules=tuple(rules),
             mappings=folder / "mappings" if (folder / "mappings").is_dir() else None,
+            roles=self._roles(folder / "roles.yaml"),
         )
+
+    def _roles(self, path: Path) -> tuple[Grant, ...] | None:
+        """Read who has which role; None where a tenant has no such file."""
+        if not path.exists():
+            return None
+        node = self.reader.file(path)
+        entries = node.items if isinstance(node, YamlList) else (node,)
+        read = (self._whole(found, Grant) for entry in entries if (found := self.reader.map(entry)))
+        return tuple(grant for grant in read if grant)
 
     def _check_number(self, node: YamlMap, folder: str) -> None:
         number = node.items.get("organisation_number")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import available_timezones
@@ -15,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Discriminator,
+    Field,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -26,6 +28,7 @@ from pydantic import (
 from hub.operate.settings.reading import GIVEN, Wrong, suggest
 from hub.relaylog.codes import Service
 
+_USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@|-]{0,119}")
 Environment = Literal["sandbox", "test", "production"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 M = TypeVar("M", bound=BaseModel)
@@ -81,6 +84,12 @@ def _key_file(path: Path, info: ValidationInfo) -> Path:
             "Move it out: the folder is copied, backed up and shown, and a key may never be",
         )
     return path
+
+
+def _user_id(text: str) -> str:
+    if _USER_ID.fullmatch(text):
+        return text
+    raise Wrong("not a user id", "Write the id that stands in the log of events: letters a-z, digits and _.@|-")
 
 
 OrganisationNumber = Annotated[str, AfterValidator(organisation_number)]
@@ -211,20 +220,75 @@ class UnitSettings(Frozen):
     controller: Controller | None = None
 
 
+class Role(StrEnum):
+    """What somebody may be to the relay logs of a municipality."""
+
+    OPERATOR = "operator"
+    HOLDER = "holder"
+    UNIT_LEADER = "unit_leader"
+    CASE_READER = "case_reader"
+    RULE_OWNER = "rule_owner"
+    ARCHIVIST = "archivist"
+    DATA_PROTECTION_OFFICER = "data_protection_officer"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
+class Grant(Frozen):
+    """One role of one user: for which units and services (all where none is named), from when, and by whom granted.
+
+    `parts` are those that take a grant of their own. `known_as` is how systems write the name of a holder: own logs
+    are those that name them so.
+    """
+
+    user: Annotated[str, AfterValidator(_user_id)]
+    role: Role
+    units: frozenset[str] = frozenset()
+    services: frozenset[Service] = frozenset()
+    parts: frozenset[Literal["health", "child_welfare"]] = frozenset()
+    known_as: str = Field(default="", repr=False)
+    valid_from: date
+    valid_to: date | None = None
+    granted_by: str
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.role is Role.UNIT_LEADER and not self.units:
+            raise Wrong("a unit leader without units", "Add `units: [id]`, as they stand in tenant.yaml")
+        if self.role is Role.HOLDER and not self.known_as:
+            raise Wrong("a holder without `known_as`", "Write the name as the systems do: `known_as: …`")
+        if self.valid_to and self.valid_to < self.valid_from:
+            raise Wrong("`valid_to` is before `valid_from`", "Write the last day that the grant holds")
+        return self
+
+    def holds_on(self, day: date) -> bool:
+        """Tell whether the grant holds on a day, its first and last included."""
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
+
+
 class TenantSettings(Frozen):
     """One municipality: who it is, its units, its connections, its dated rules, and the folder of its own mappings."""
 
     connections: Annotated[tuple[ConnectionSettings, ...], GIVEN]
     rules: Annotated[tuple[DatedRule, ...], GIVEN]
     mappings: Annotated[Path | None, GIVEN] = None
+    roles: Annotated[tuple[Grant, ...] | None, GIVEN] = None
     name: str
     organisation_number: OrganisationNumber
     language: Literal["nb", "nn"]
     controller: str
-    key_file: KeyFile
+    key_file: KeyFile | None = None
+    key: SecretStr | None = None
+    wipe_after: Duration | None = None
     folder_is_archive: bool = False
     archive: ArchiveFolder | None = None
     units: tuple[UnitSettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if (self.key_file is None) == (self.key is None):
+            raise Wrong("a tenant needs either `key_file` or `key`", "Add `key_file: ${env:…}` with the file's path")
+        return self
 
     @model_validator(mode="after")
     def _folder_for_archive(self) -> Self:

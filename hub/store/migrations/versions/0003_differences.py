@@ -58,7 +58,7 @@ def upgrade() -> None:
         sqlite_where=_OPEN,
         postgresql_where=_OPEN,
     )
-    op.create_index(op.f("ix_differences_tenant"), "differences", ["tenant", "state"], unique=False)
+    op.create_index(op.f("ix_differences_tenant_state"), "differences", ["tenant", "state"], unique=False)
 
 
 def downgrade() -> None:

@@ -1,0 +1,208 @@
+"""Wiping: of a log that is archived, or may not be kept, there remains that it was there, and when.
+
+Its data key is deleted, and so is everything sealed: rows whose content is all sealed go, others lose it. The clear
+row keeps ids, status and dates; a record keeps the keyed hash by which it is recognised when its system lists it
+again. Each shredding is first written to a list outside the database, so that a restored backup is shredded anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select, update
+
+from hub.relaylog.codes import LogStatus
+from hub.store.events import Action, append
+from hub.store.sealing import shred_log
+from hub.store.tables import (
+    ConflictState,
+    HoldState,
+    ProposalState,
+    TaskState,
+    archived,
+    conflicts,
+    decisions,
+    deliveries,
+    differences,
+    element_keys,
+    holds,
+    log_keys,
+    logs,
+    packages,
+    proposals,
+    quarantine,
+    records,
+    tasks,
+)
+from hub.store.work import STANDING_DELIVERY
+
+WIPED = -1
+"""Version of a wiped log, routed and present alike: it never grows, so that the log is never routed again."""
+
+
+_STATUS = {status.value: status for status in LogStatus}
+
+
+class ShredListError(Exception):
+    """The list of what was shredded cannot be read or written. Names file and line."""
+
+
+@dataclass(frozen=True)
+class Shredding:
+    """One log that was shredded, when, and the status that it was left with."""
+
+    tenant: str
+    log_id: str
+    at: datetime
+    status: LogStatus
+
+
+@dataclass(frozen=True)
+class ShredList:
+    """What was shredded, one file a tenant, in a folder outside the database: `<orgnr>.jsonl`. It holds ids and dates.
+
+    A line is on the disk before the shredding is committed; a line that was cut off belongs to none.
+    """
+
+    folder: Path
+
+    def add(self, shredding: Shredding) -> None:
+        """Write one shredding down. Raises ShredListError."""
+        line = {"log": shredding.log_id, "at": shredding.at.isoformat(), "status": shredding.status.value}
+        path = self.folder / f"{shredding.tenant}.jsonl"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with path.open("a+b") as file:
+                file.seek(0)
+                file.truncate(_whole(file.read()))
+                file.write(json.dumps(line).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ShredListError(f"{path}: cannot be written ({error.strerror}). Nothing more was shredded") from None
+
+    def read(self) -> Iterator[Shredding]:
+        """Yield every shredding of every tenant, in order. Raises ShredListError."""
+        for path in sorted(self.folder.glob("*.jsonl")):
+            content = path.read_bytes()
+            for number, line in enumerate(content[: _whole(content)].splitlines(), 1):
+                try:
+                    said = json.loads(line)
+                    at, status = datetime.fromisoformat(said["at"]), _STATUS[said["status"]]
+                    yield Shredding(path.stem, said["log"], at, status)
+                except (ValueError, KeyError, TypeError):
+                    raise ShredListError(
+                        f"{path}, line {number}: not a shredding. Put back a copy of the file"
+                    ) from None
+
+
+def _whole(content: bytes) -> int:
+    """Return where the last whole line ends."""
+    return content.rfind(b"\n") + 1
+
+
+def proven(tx: Connection, tenant: str, targets: Collection[str], until: datetime) -> list[str]:
+    """Return the closed logs whose last package every target proved to have by an instant, where nothing waits.
+
+    Without targets there is no proof. What waits is a delivery, a conflict, a hold, a proposal or a difference.
+    """
+    last = (
+        select(packages.c.log_id, func.max(packages.c.revision).label("revision"))
+        .where(packages.c.tenant == tenant)
+        .group_by(packages.c.log_id)
+        .subquery()
+    )
+    a = archived.c
+    where = (a.tenant == tenant, a.target.in_(list(targets)), a.archived_at <= until, logs.c.tenant == tenant)
+    all_have = (
+        select(logs.c.log_id)
+        .join(last, last.c.log_id == logs.c.log_id)
+        .join(archived, (a.log_id == last.c.log_id) & (a.revision == last.c.revision))
+        .where(*where, logs.c.status == LogStatus.CLOSED, *_nothing_waits(tenant))
+        .group_by(logs.c.log_id)
+        .having(func.count() == len(set(targets)))
+    )
+    return list(tx.scalars(all_have.order_by(logs.c.log_id)))
+
+
+def _nothing_waits(tenant: str) -> Iterator[ColumnElement[bool]]:
+    waiting = (
+        (deliveries, deliveries.c.state.in_(STANDING_DELIVERY)),
+        (conflicts, conflicts.c.state == ConflictState.OPEN),
+        (holds, holds.c.state == HoldState.OPEN),
+        (proposals, proposals.c.state == ProposalState.OPEN),
+        (differences, differences.c.state == "open"),
+    )
+    for table, open_ in waiting:
+        yield ~exists().where(table.c.tenant == tenant, table.c.log_id == logs.c.log_id, open_)
+
+
+def never_started(tx: Connection, tenant: str) -> list[str]:
+    """Return the logs that have not become active and still hold something, and that nothing was ever sent of."""
+    statuses = (LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED)
+    sent = exists().where(deliveries.c.tenant == tenant, deliveries.c.log_id == logs.c.log_id)
+    where = (logs.c.tenant == tenant, logs.c.status.in_(statuses), logs.c.sealed_body.is_not(None), ~sent)
+    return list(tx.scalars(select(logs.c.log_id).where(*where).order_by(logs.c.log_id)))
+
+
+def shred(tx: Connection, shredding: Shredding, actor: str, *, hash_stays: bool, **why: str) -> None:
+    """Delete a log's key and all that is sealed of it. Its records keep what they are recognised by, without the log.
+
+    `hash_stays` leaves the keyed hash of the person with the log: one that is not kept is pulled again when consent
+    comes. Otherwise what else lies of the person, and of no other log, goes too.
+    """
+    tenant, log_id = shredding.tenant, shredding.log_id
+    if not hash_stays:
+        _shred_alone(tx, tenant, log_id)
+    for table in (element_keys, decisions):
+        tx.execute(delete(table).where(table.c.tenant == tenant, table.c.log_id == log_id))
+    gone: dict[Table[Any], dict[str, object]] = {
+        records: {
+            "log_id": None, "sealed_record": None, "sealed_original": None, "sealed_base": None, "sealed_seen": None,
+        },
+        deliveries: {"sealed_payload": None, "sealed_receipt": None, "view_hash": None},
+        packages: {"sealed_bytes": None},
+        conflicts: {"sealed_values": None},
+        tasks: {"state": TaskState.GONE},
+        holds: {"situation_hash": None, "state": HoldState.GONE},
+        proposals: {"sealed_detail": None, "wrapped_key": None, "key_version": None, "subject_hash": None},
+    }  # fmt: skip
+    for emptied, values in gone.items():
+        tx.execute(update(emptied).where(emptied.c.tenant == tenant, emptied.c.log_id == log_id).values(**values))
+    shred_log(tx, tenant, log_id)
+    body: dict[str, object] = {"sealed_body": None, "content_hash": None, "counts": {}, "level": None}
+    body |= {"owning_unit_id": None, "next_deadline": None, "consent_expires_on": None, "status": shredding.status}
+    body |= {"version": WIPED, "routed_version": WIPED, "updated_at": shredding.at}
+    body |= {} if hash_stays else {"subject_hash": None}
+    tx.execute(update(logs).where(logs.c.tenant == tenant, logs.c.log_id == log_id).values(**body))
+    append(tx, tenant, Action.LOG_SHREDDED, "log", log_id, actor, shredding.at, **why)
+
+
+def _shred_alone(tx: Connection, tenant: str, log_id: str) -> None:
+    """Empty what lies in quarantine of a person who has no other log."""
+    person = tx.scalar(select(logs.c.subject_hash).where(logs.c.tenant == tenant, logs.c.log_id == log_id))
+    others = select(logs.c.log_id).where(
+        logs.c.tenant == tenant, logs.c.subject_hash == person, logs.c.log_id != log_id, logs.c.sealed_body.is_not(None)
+    )
+    if person is None or tx.execute(others.limit(1)).first():
+        return
+    where = (quarantine.c.tenant == tenant, quarantine.c.subject_hash == person)
+    nothing = {"wrapped_key": None, "key_version": None, "sealed_record": None, "subject_hash": None}
+    tx.execute(update(quarantine).where(*where).values(**nothing))
+
+
+def shred_again(tx: Connection, listed: Iterator[Shredding], actor: str) -> int:
+    """Shred what the list names and a database still has the key of, as after a restore; return how many there were."""
+    done = 0
+    for one in listed:
+        key = (log_keys.c.tenant == one.tenant, log_keys.c.log_id == one.log_id)
+        if tx.execute(select(log_keys.c.log_id).where(*key)).first():
+            shred(tx, one, actor, hash_stays=one.status is not LogStatus.ARCHIVED, reason="shred_list")
+            done += 1
+    return done

@@ -1,0 +1,74 @@
+"""Processes that stand still past their lease and wake again: their late writes are refused."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import select
+
+from hub.store.tables import DeliveryState, deliveries, runs
+from tests.faults.children import SINKS, SOURCE
+from tests.faults.house import PATIENCE, assert_whole, house, scale, show, wait_for
+
+pytestmark = pytest.mark.long
+STORES = ["postgresql"]
+
+PAGE = 5
+
+
+@pytest.mark.parametrize("sink", SINKS)
+def test_a_worker_stopped_while_it_sends(tmp_path: Path, url: str, sink: str) -> None:
+    """A worker stopped past its lease with an answer on its way finds its delivery ended by another, and is refused."""
+    with house(tmp_path, 1, database=url) as (other, hub, _):
+        hub.rest()
+        other.order(SOURCE, edit=1)
+        other.order(sink, hold=True)
+        hub.queue(SOURCE)
+        sleeper = hub.start("run", "--workers", "1")
+        other.told()
+        hub.freeze(sleeper)
+        other.order(sink, hold=None)
+        hub.let_time_pass()
+        begun = time.monotonic()
+        awake = hub.start("run")
+        wait_for(lambda: not hub.at_work(), 60, hub.log)
+        ended = hub.rows(select(deliveries).order_by(deliveries.c.delivery_id))
+        sleeper.send_signal(signal.SIGCONT)
+        time.sleep(1)  # in which it tries to write down the answer
+        hub.stop(sleeper)
+        hub.stop(awake)
+        show("a stopped worker", sink=sink, seconds_to_take_over=round(time.monotonic() - begun, 1))
+        assert hub.rows(select(deliveries).order_by(deliveries.c.delivery_id)) == ended
+        last = DeliveryState.HELD if sink == "neither" else DeliveryState.DONE
+        assert [row.state for row in ended if row.connection.endswith(f"/{sink}")].count(last) >= 1
+        assert_whole(other, hub, held=1)
+
+
+def test_workers_stopped_at_random_points(tmp_path: Path, url: str) -> None:
+    """A worker stopped anywhere in a sync and woken when another is done writes nothing more; nothing comes twice."""
+    count, stops = scale(full=2_000, short=40), scale(full=20, short=4)
+    with house(tmp_path, count, page_size=PAGE, database=url) as (other, hub, _):
+        whole = count * (1 + 2 * len(SINKS))  # a record of each system, and a delivery to each sink
+        hub.queue()
+        sleepers = []
+        for point in sorted(Random(11).sample(range(whole), stops)):  # noqa: S311 - the same points at each run
+            process = hub.start("run")
+            wait_for(lambda at=point: hub.progress() >= at or not hub.at_work(), PATIENCE, hub.log)  # type: ignore[misc]
+            hub.freeze(process)
+            sleepers.append(process)
+            hub.let_time_pass()
+            if not hub.busy():
+                hub.queue(SOURCE)  # what was read and not yet routed is routed in the next run
+        hub.rest()
+        before = [hub.rows(select(table).order_by(table.c.fence)) for table in (runs, deliveries)]
+        for process in sleepers:
+            process.send_signal(signal.SIGCONT)
+            time.sleep(1)  # in which it tries to go on
+            hub.stop(process)
+        assert [hub.rows(select(table).order_by(table.c.fence)) for table in (runs, deliveries)] == before
+        show("stopped in a sync", stops=stops, twice=len(other.doubles()), held=hub.deliveries("neither")["held"])
+        assert_whole(other, hub, held=stops * 2)
