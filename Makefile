@@ -24,11 +24,11 @@ serve: $(VENV)/.runtime ## run the hub on the configuration in config/ (ARGS="--
 test: setup ## run the tests (ARGS="tests/operate -x")
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-# Those that measure time, or start processes that share the machine, run alone; the others beside each other.
-ALONE := tests/bench tests/faults tests/engine/test_processes.py
+# Those that start processes which share the machine run alone; the others beside each other.
+ALONE := tests/faults tests/engine/test_processes.py
 
-test-long: setup $(VENV)/dlt/.made ## run the slow tests: PostgreSQL, fuzzing, histories, faults, measurements (under half an hour)
-	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --durations 25 $(addprefix --ignore ,$(ALONE)) $(ARGS) || [ $$? -eq 5 ]
+test-long: setup ## run the slow tests: PostgreSQL, fuzzing, histories, leaks, faults (under half an hour)
+	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --durations 25 --ignore tests/bench $(addprefix --ignore ,$(ALONE)) $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m long --durations 25 $(ALONE) $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of these
 
 lint: setup ## check style, types and which room imports which
