@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from tempfile import TemporaryDirectory
@@ -97,8 +98,11 @@ def serve_until_stopped(hub: Hub, workers: int, stop: Event | None = None, *, ti
     with Heartbeat(hub.db, name, _now):
         try:
             engine.start()
-            while not ended.wait(CHAIN_SECONDS if ticks else None):
-                _chain(hub)
+            for second in count(1):
+                if ended.wait(1):  # a signal that another thread was handed is seen when this one wakes
+                    break
+                if ticks and second % CHAIN_SECONDS == 0:
+                    _chain(hub)
         finally:
             engine.stop()
             if ticks:

@@ -7,6 +7,7 @@ Source: Skatteetaten, "Nytt fødselsnummer fra 2032" and the population register
 """
 
 import random
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
@@ -137,3 +138,19 @@ def _real_date(year: int, month: int, day: int) -> date:
         return date(year, month, day)
     except ValueError:
         raise InvalidNationalId("day and month are no date") from None
+
+
+_ELEVEN = re.compile(r"(?<![0-9])[0-9]{11}(?![0-9])")
+
+
+def holds_national_id(text: str) -> bool:
+    """Tell whether eleven digits on their own in a text are a national id: an id that tells who it is about."""
+    return any(_is_one(found) for found in _ELEVEN.findall(text))
+
+
+def _is_one(digits: str) -> bool:
+    try:
+        parse(digits)
+    except InvalidNationalId:
+        return False
+    return True

@@ -28,7 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5374  # the hub's advisory locks: this number and 0 for all municipalities, or one's organisation number
 _SESSION = {
     "lock_timeout": f"{_WAIT_SECONDS}s",
-    "idle_in_transaction_session_timeout": "5min",  # a machine that hangs keeps the others from writing no longer
+    "idle_in_transaction_session_timeout": "20s",  # a machine that hangs keeps the others from writing no longer
     "tcp_keepalives_idle": "30",  # and one that lost its power is noticed in a minute
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",

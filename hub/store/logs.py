@@ -334,6 +334,17 @@ class LogStore:
         ]
         upsert(tx, element_keys, rows, on=("tenant", "connection", "log_id", "collection", "element_id"))
 
+    def left_unrouted(self, tx: Connection, before: datetime) -> bool:
+        """Tell whether a log was written before an instant and still waits for the decision what to send of it."""
+        c = logs.c
+        waiting = (
+            c.tenant == self.tenant,
+            c.version > c.routed_version,
+            c.updated_at < before,
+            c.sealed_body.is_not(None),
+        )
+        return tx.execute(select(c.log_id).where(*waiting).limit(1)).first() is not None
+
     def changed_since_routed(self, tx: Connection) -> list[str]:
         """Return the ids of logs that have changed since it was last decided what to send of them."""
         c = logs.c

@@ -23,15 +23,16 @@ from hub.relaylog.guardians import new_guardians, without
 from hub.relaylog.life import ENDED, FOLLOWS, LifePolicy, Senseless, change, reopened
 from hub.relaylog.merge import STATUS, Conflict, Merged, System, flatten, merge, remembered
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, Template, references
-from hub.relaylog.nationalid import InvalidNationalId, parse
+from hub.relaylog.nationalid import InvalidNationalId, holds_national_id, parse
 from hub.store.events import Action, append_all
 from hub.store.inbox import NewConflict, NewProposal, Refusal
 from hub.store.logs import ElementKeys, KnownRecord, Side, StoredLog
 from hub.store.sealing import Purpose, SealError
-from hub.store.tables import ProposalKind
+from hub.store.tables import DeliveryKind, ProposalKind
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids
 from hub.sync.kept import to_kept
+from hub.sync.sent import Sent, kept_payload, maybe_arrived, sent_as
 
 OPEN_STATUS = frozenset(
     {LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.ACTIVE, LogStatus.PAUSED, LogStatus.UNKNOWN}
@@ -158,6 +159,8 @@ class Admitter:
 
     def _read(self, record: SourceRecord) -> RelayLog | Refusal:
         mapping = self._connection.mapping
+        if holds_national_id(record.id):
+            return Refusal("national_id_as_id", "/", f"{mapping.id}: a record needs an id that is no national id")
         if not record.id:
             return Refusal("no_id", "/", f"{mapping.id}: a record needs an id of its own")
         if not mapping.claims(record.tree):
@@ -170,6 +173,9 @@ class Admitter:
 
     def _identified(self, read: RelayLog) -> RelayLog | Refusal:
         """Refuse a national id that cannot be, or that does not belong in this environment."""
+        for collection, element in read.elements():
+            if holds_national_id(element.id):
+                return Refusal("national_id_as_key", f"{collection}[]", "a key in this list is a national id")
         numbers = [("subject.national_id", read.subject.national_id)]
         numbers += [("guardians[].national_id", guardian.national_id) for guardian in read.guardians]
         for place, text in numbers:
@@ -186,7 +192,8 @@ class Admitter:
 
     def _refuse(self, tx: Transaction, record: SourceRecord, why: Refusal, now: datetime) -> None:
         change_hash = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, json.dumps(record.tree).encode())
-        foreign_id = record.id or f"unnamed-{change_hash[:16]}"
+        named = record.id if not holds_national_id(record.id) else ""
+        foreign_id = named or f"unnamed-{change_hash[:16]}"
         self.refused[foreign_id] = f"{why.reason}: {why.place} ({why.rule})"
         self._tenant.inbox.put_in_quarantine(
             tx, self._connection.id, foreign_id, change_hash, to_kept(record), why, now
@@ -239,7 +246,8 @@ class _Shelf:
         """Find a record's log or make it, and merge what all systems now say there."""
         stored = self._of(one.log_id) if one.log_id else self._find_or_make(one)
         before = stored.keys.get(self._connection.id, {})
-        stored = with_record(self._tenant, self._connection, stored, one.record, one.read, one.change_hash)
+        sent = self._maybe_answered(stored) if one.log_id else None
+        stored = with_record(self._tenant, self._connection, stored, one.record, one.read, one.change_hash, sent)
         merged = merged_of(self._tenant, stored)
         new = {key: to for key, to in stored.keys.get(self._connection.id, {}).items() if key not in before}
         self._logs[stored.log_id] = stored
@@ -248,6 +256,14 @@ class _Shelf:
         subject = self._subject(merged.log)
         if subject and merged.log.status in OPEN_STATUS:
             self._systems.setdefault(subject, {}).setdefault(stored.log_id, set()).add(self._connection.id)
+
+    def _maybe_answered(self, stored: StoredLog) -> Sent | None:
+        """Return what was sent to this system and may have arrived: then its record may be the answer to that."""
+        standing = self._tenant.work.open_delivery(self._tx, self._connection.id, stored.log_id, DeliveryKind.UPDATE)
+        side = stored.side(self._connection.id)
+        if standing is None or side is None or not maybe_arrived(standing):
+            return None
+        return sent_as(self._connection, stored, side, *kept_payload(stored, standing))
 
     def store(self, run_id: str | None, now: datetime) -> None:
         """Write down everything that was put here."""
@@ -294,14 +310,6 @@ def same_kind(one: SubjectKind, other: SubjectKind) -> bool:
     """Tell whether two logs of one person can be the same: a child grows into a youth, but a mother's is her own."""
     growing = {SubjectKind.CHILD, SubjectKind.YOUTH}
     return one is other or {one, other} <= growing
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What a system answers to: the log with its elements as they were sent, and how its template shows them."""
-
-    log: RelayLog
-    shown: RelayLog
 
 
 def take_in(

@@ -7,7 +7,6 @@ again, a look first, or a person.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -32,7 +31,7 @@ from hub.connectors.base import (
     Waiting,
 )
 from hub.mappings.language import MappingError
-from hub.relaylog.merge import Exchange, Merged, Place
+from hub.relaylog.merge import Exchange, Merged, flatten
 from hub.relaylog.model import RelayLog
 from hub.store.connections import ConnectionState, stop_of
 from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, release
@@ -43,7 +42,8 @@ from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
 from hub.sync.context import Connection, Tenant
 from hub.sync.gate import waiting
 from hub.sync.identity import in_hub_ids, in_own_keys
-from hub.sync.route import Plan, Router, acknowledged, in_keys, plan, sent_of, view_hash
+from hub.sync.route import Plan, Router, acknowledged, plan, view_hash
+from hub.sync.sent import in_keys, kept_payload, sent_as
 from hub.sync.trouble import STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
@@ -168,16 +168,14 @@ class Deliverer:
         What the other systems held then is not kept; they are agreed with where they hold what was sent.
         """
         row, side = attempt.row, attempt.side
-        sealed = attempt.stored.sealer.open(f"deliveries.sealed_payload/{row.delivery_id}", row.sealed_payload)
-        sent = json.loads(sealed)
-        view = RelayLog.model_validate(sent["view"])
-        cleared = frozenset(Place(*place) for place in sent["cleared"])
+        view, cleared = kept_payload(attempt.stored, row)
         keys = self._tenant.logs.element_keys(tx, row.connection, attempt.stored.log_id)
         mapping = self._tenant.connections[row.connection].mapping
         own = in_own_keys(view, keys)
         after = mapping.write(side.record, own, clear=in_keys(cleared, keys))
         planned = replace(attempt.planned, view=view, cleared=cleared, after=after)
-        return replace(attempt, planned=planned, held=dict.fromkeys(attempt.held, view))
+        merged = _without_its_echo(attempt.merged, row.connection, view)
+        return replace(attempt, merged=merged, planned=planned, held=dict.fromkeys(attempt.held, view))
 
     def _send(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
         before, row = _as_delivered(attempt.side), attempt.row
@@ -217,7 +215,7 @@ class Deliverer:
             stored = tenant.logs.load(tx, attempt.stored.log_id)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
             view = attempt.planned.view
-            sent = sent_of(connection, stored, attempt.side, attempt.planned)
+            sent = sent_as(connection, stored, attempt.side, attempt.planned.view, attempt.planned.cleared)
             stored = take_in(tenant, connection, tx, stored, record, read, change_hash, sent)
             side = stored.side(connection.id)
             if side is not None:
@@ -260,7 +258,7 @@ class Deliverer:
             return False
         with tenant.db.read() as tx:
             keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-        sent = sent_of(connection, stored, attempt.side, attempt.planned)
+        sent = sent_as(connection, stored, attempt.side, attempt.planned.view, attempt.planned.cleared)
         keys |= in_hub_ids(read, keys, sent.log, stored.log_id, tenant.new_id, sent.shown).new_keys
         own = in_own_keys(attempt.planned.view, keys)
         clear = in_keys(attempt.planned.cleared, keys)
@@ -349,6 +347,13 @@ class Deliverer:
     def _end(self, tx: Transaction, lease: Lease, state: DeliveryState, error_class: str | None = None) -> None:
         self._tenant.work.end_delivery(tx, lease.row_id, state, self._tenant.now(), error_class=error_class)
         release(tx, lease)
+
+
+def _without_its_echo(merged: Merged, connection: str, view: RelayLog) -> Merged:
+    """Return what was merged without the disputes in which a system only says what it was sent."""
+    sent = flatten(view)
+    disputed = (each for each in merged.conflicts if each.values.get(connection) != sent.get(each.place))
+    return replace(merged, conflicts=tuple(disputed))
 
 
 def _as_delivered(side: Side) -> SourceRecord:

@@ -27,7 +27,8 @@ from hub.sync.context import Connection, Tenant
 from hub.sync.decide import CannotDecide
 from hub.sync.kept import from_kept
 from hub.sync.pull import PullResult
-from hub.sync.route import Router, acknowledged, plan, sent_of, view_hash
+from hub.sync.route import Router, acknowledged, plan, view_hash
+from hub.sync.sent import sent_as
 
 WHY = "replay"
 """What started such a run, as its row says."""
@@ -198,7 +199,16 @@ def _arrived(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
     held = {other.connection: other.seen for other in stored.sides}
     written = SourceRecord(side.foreign_id, side.foreign_version, planned.after, side.original)
     read = connection.mapping.read(planned.after)
-    stored = take_in(tenant, connection, tx, stored, written, read, "", sent_of(connection, stored, side, planned))
+    stored = take_in(
+        tenant,
+        connection,
+        tx,
+        stored,
+        written,
+        read,
+        "",
+        sent_as(connection, stored, side, planned.view, planned.cleared),
+    )
     now_there = stored.side(connection.id) or side
     exchange = Exchange(connection.id, planned.view, now_there.seen, planned.cleared, held)
     stored = acknowledged(tenant, stored, merged, exchange)

@@ -14,7 +14,6 @@ from enum import StrEnum
 
 from sqlalchemy import Connection as Transaction
 
-from hub.mappings.language import Clear
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
 from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
@@ -28,9 +27,10 @@ from hub.store.logs import Side, StoredLog, Tree
 from hub.store.sealing import Purpose
 from hub.store.tables import DeliveryKind, DeliveryState
 from hub.store.work import NewDelivery, gives_way
-from hub.sync.admit import OPEN_STATUS, Sent, merged_of, sides_as_systems, situation
+from hub.sync.admit import OPEN_STATUS, merged_of, sides_as_systems, situation
 from hub.sync.context import Connection, Tenant
-from hub.sync.identity import Key, in_own_keys, with_hub_ids
+from hub.sync.identity import Key, in_own_keys
+from hub.sync.sent import in_keys
 from hub.sync.tasks import set_tasks
 
 
@@ -59,32 +59,6 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str
     after = connection.mapping.write(side.record, own, clear=in_keys(cleared, keys))
     changes = after != side.record or (bool(stopped) and _news(merged.log, side.seen))
     return Plan(shown, cleared, after, stopped, changes)
-
-
-def sent_of(connection: Connection, stored: StoredLog, side: Side, planned: Plan) -> Sent:
-    """Return what a record's next version is read against: the log as sent, and how the system's template shows it."""
-    keys = dict(stored.keys.get(connection.id, {}))
-    own, clear = in_own_keys(planned.view, keys), in_keys(planned.cleared, keys)
-    _, shown = connection.mapping.shown(side.record, own, clear=clear)
-    return Sent(_over(stored.log, planned.view), with_hub_ids(shown, keys))
-
-
-def _over(log: RelayLog, view: RelayLog) -> RelayLog:
-    """Return a log with its elements as they were sent: by those the receiver's new ones are recognised."""
-    lists = {}
-    for name in COLLECTIONS:
-        sent = getattr(view, name)
-        ids = {element.id for element in sent}
-        lists[name] = (*sent, *(element for element in getattr(log, name) if element.id not in ids))
-    return log.model_copy(update=lists)
-
-
-def in_keys(cleared: Iterable[Place], keys: dict[Key, str]) -> Clear:
-    """Return places that are to be emptied, in a system's own keys."""
-    ids = {(collection, element): foreign for (collection, foreign), element in keys.items()}
-    return frozenset(
-        (place.collection, ids.get((place.collection, place.element), ""), place.field) for place in cleared
-    )
 
 
 def _without_open_questions(shown: RelayLog, merged: Merged, seen: RelayLog) -> RelayLog:

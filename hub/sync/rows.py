@@ -31,6 +31,12 @@ ENDED = {
     DeliveryState.FAILED: Action.DELIVERY_FAILED,
     DeliveryState.HELD: Action.DELIVERY_HELD,
 }
+ROUTE = "route"
+"""The kind of a task that decides what to send of logs; its id is the municipality's."""
+
+UNROUTED = timedelta(minutes=1)
+"""How long a log may wait for that decision before a sweep asks for it: its worker may have died in between."""
+
 FREED = {RUNS.kind: Action.RUN_FREED, DELIVERIES.kind: Action.DELIVERY_FREED}
 
 
@@ -73,12 +79,16 @@ class SyncRows:
                 keep_alive(tx, work, self._owner, now + LEASE)
             free_all(tx, now)
         with self._db.read() as tx:
-            return [Task(work.kind, row_id) for work in (RUNS, DELIVERIES) for row_id in due(tx, work, now, BATCH)]
+            found = [Task(work.kind, row_id) for work in (RUNS, DELIVERIES) for row_id in due(tx, work, now, BATCH)]
+            left = [name for name, tenant in self._tenants.items() if tenant.logs.left_unrouted(tx, now - UNROUTED)]
+        return found + [Task(ROUTE, name) for name in left]
 
     def work(self, task: Task, stopping: Event) -> None:
         """Do the work of one row; a row that somebody else has taken is left alone."""
         if task.kind == RUNS.kind:
             self._run(task.row_id, stopping)
+        elif task.kind == ROUTE:
+            Cycle(self._tenants[task.row_id], self._owner, stopping=stopping).route()
         else:
             self._delivery(task.row_id)
 

@@ -10,8 +10,14 @@ import pytest
 from hub.relaylog.codes import LogStatus, SubjectKind
 from hub.sandbox.case import Told
 from hub.sandbox.children import Cast
-from hub.sandbox.stories import ordinary_health_station, ordinary_school, pregnant_to_child, shared_level_2
-from hub.store.tables import ProposalKind, ProposalState, element_keys, logs, proposals, records
+from hub.sandbox.stories import (
+    ordinary_health_station,
+    ordinary_kindergarten,
+    ordinary_school,
+    pregnant_to_child,
+    shared_level_2,
+)
+from hub.store.tables import ProposalKind, ProposalState, element_keys, logs, proposals, quarantine, records
 from hub.sync.admit import same_kind
 from tests.sync.house import SAMSPILL, VIGILO, House
 
@@ -205,6 +211,22 @@ def test_a_child_may_have_become_a_youth(one: SubjectKind, other: SubjectKind, *
 
 
 # --- what becomes of the log -------------------------------------------------------------------------------------
+
+
+def test_a_national_id_is_no_id_of_a_record_or_element(house: House) -> None:
+    """Ids lie in clear: a record or element that is known by somebody's national id is not taken in under it."""
+    house.tell(ordinary_kindergarten, ordinary_kindergarten)
+    number = house.vigilo(1)["foresette"][0]["fodselsnummer"]
+    house.vigilo(1)["tiltak"][0]["id"] = number
+    other = house.world.vigilo.pop("vl-000002")
+    house.world.vigilo[number] = {**other, "id": number}
+    house.pull(VIGILO)
+    assert sorted((row.reason, row.place) for row in house.rows(quarantine)) == [
+        ("national_id_as_id", "/"),
+        ("national_id_as_key", "measures[]"),
+    ]
+    assert house.rows(records) == []
+    assert not [row for row in house.rows(quarantine) if number in row.foreign_id]
 
 
 def test_an_edit_in_either_system_is_in_the_log(house: House) -> None:

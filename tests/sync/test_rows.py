@@ -19,11 +19,11 @@ from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten, shared_level_2
 from hub.store.database import Database, open_database
 from hub.store.events import Action
-from hub.store.leases import LEASE, RUNS, claim
+from hub.store.leases import DELIVERIES, LEASE, RUNS, claim
 from hub.store.tables import DeliveryKind, DeliveryState, RunState, archived, deliveries, events, records, runs
 from hub.sync.deliver import Deliverer, Outcome
 from hub.sync.heartbeat import Heartbeat
-from hub.sync.rows import SyncRows
+from hub.sync.rows import ROUTE, SyncRows
 from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
 
 QUARTER = Timing(Every(timedelta(minutes=15)), catch_up="all")
@@ -404,3 +404,17 @@ def test_what_started_a_run_stands_on_it(house: House, rows: SyncRows) -> None:
     _booked(house, rows)
     house.pull(SAMSPILL)
     assert sorted(row.why for row in house.rows(runs)) == ["catch_up", "person", "schedule", "schedule"]
+
+
+def test_a_log_that_was_left_unrouted_is_found_by_the_sweep(house: House, db: Database) -> None:
+    """A worker died between reading a log and deciding what to send of it: a minute later another decides."""
+    house.tell(shared_level_2)
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    rows = _rows(house, db, "worker-2")
+    assert list(rows.sweep(house.time.now())) == []
+    house.time.after(minutes=1, seconds=1)
+    (task,) = rows.sweep(house.time.now())
+    assert task.kind == ROUTE
+    rows.work(task, GOING_ON)
+    assert {task.kind for task in rows.sweep(house.time.now())} == {DELIVERIES.kind}

@@ -1,0 +1,67 @@
+"""What a system answers to: what was sent it, as the log has it and as the system's template shows it.
+
+An answer, an echo that a pull finds first, and a look-up are all read against this, so that new rows are known again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from hub.mappings.language import Clear
+from hub.relaylog.merge import Place
+from hub.relaylog.model import COLLECTIONS, RelayLog
+from hub.store.logs import Side, StoredLog
+from hub.store.tables import DeliveryState
+from hub.store.work import OUTCOME_UNKNOWN
+from hub.sync.context import Connection
+from hub.sync.identity import Key, in_own_keys, with_hub_ids
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The log with its elements as they were sent, and how the template shows them. Both are in the hub's ids."""
+
+    log: RelayLog
+    shown: RelayLog
+
+
+def sent_as(connection: Connection, stored: StoredLog, side: Side, view: RelayLog, cleared: Iterable[Place]) -> Sent:
+    """Return what a record's next version is read against after a view was sent."""
+    keys = dict(stored.keys.get(connection.id, {}))
+    _, shown = connection.mapping.shown(side.record, in_own_keys(view, keys), clear=in_keys(cleared, keys))
+    return Sent(_over(stored.log, view), with_hub_ids(shown, keys))
+
+
+def kept_payload(stored: StoredLog, row: Row[Any]) -> tuple[RelayLog, frozenset[Place]]:
+    """Return the view that a delivery carries, and the places that it empties."""
+    sent = json.loads(stored.sealer.open(f"deliveries.sealed_payload/{row.delivery_id}", row.sealed_payload))
+    return RelayLog.model_validate(sent["view"]), frozenset(Place(*place) for place in sent["cleared"])
+
+
+def maybe_arrived(row: Row[Any]) -> bool:
+    """Tell whether a delivery's bytes may have reached the receiver without anybody knowing yet."""
+    unknown = row.state is DeliveryState.HELD and row.error_class == OUTCOME_UNKNOWN
+    return unknown or row.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN)
+
+
+def in_keys(cleared: Iterable[Place], keys: dict[Key, str]) -> Clear:
+    """Return places that are to be emptied, in a system's own keys."""
+    ids = {(collection, element): foreign for (collection, foreign), element in keys.items()}
+    return frozenset(
+        (place.collection, ids.get((place.collection, place.element), ""), place.field) for place in cleared
+    )
+
+
+def _over(log: RelayLog, view: RelayLog) -> RelayLog:
+    """Return a log with its elements as they were sent: by those the receiver's new ones are recognised."""
+    lists = {}
+    for name in COLLECTIONS:
+        sent = getattr(view, name)
+        ids = {element.id for element in sent}
+        lists[name] = (*sent, *(element for element in getattr(log, name) if element.id not in ids))
+    return log.model_copy(update=lists)
