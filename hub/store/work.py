@@ -126,6 +126,11 @@ class WorkStore:
         where = (runs.c.tenant == self._tenant, runs.c.connection == connection, planned)
         return tx.scalar(select(func.max(runs.c.planned_at)).where(*where))
 
+    def running(self, tx: Connection) -> bool:
+        """Tell whether any run is at work: when it ends, its worker routes what it read."""
+        at_work = (runs.c.tenant == self._tenant, runs.c.state == RunState.RUNNING)
+        return tx.execute(select(runs.c.run_id).where(*at_work).limit(1)).first() is not None
+
     def busy(self, tx: Connection, connection: str) -> bool:
         """Tell whether a run of a connection waits or runs."""
         busy = runs.c.state.in_((RunState.QUEUED, RunState.RUNNING))

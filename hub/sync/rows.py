@@ -80,7 +80,8 @@ class SyncRows:
             free_all(tx, now)
         with self._db.read() as tx:
             found = [Task(work.kind, row_id) for work in (RUNS, DELIVERIES) for row_id in due(tx, work, now, BATCH)]
-            left = [name for name, tenant in self._tenants.items() if tenant.logs.left_unrouted(tx, now - UNROUTED)]
+            idle = {name: tenant for name, tenant in self._tenants.items() if not tenant.work.running(tx)}
+            left = [name for name, tenant in idle.items() if tenant.logs.left_unrouted(tx, now - UNROUTED)]
         return found + [Task(ROUTE, name) for name in left]
 
     def work(self, task: Task, stopping: Event) -> None:
