@@ -28,7 +28,8 @@ test: setup ## run the tests (ARGS="tests/operate -x")
 ALONE := tests/faults tests/engine/test_processes.py
 
 test-long: setup ## run the slow tests: PostgreSQL, fuzzing, histories, leaks, faults (under half an hour)
-	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --durations 25 --ignore tests/bench $(addprefix --ignore ,$(ALONE)) $(ARGS) || [ $$? -eq 5 ]
+	$(BIN)/python -m pytest -m long -n 2 --dist loadfile --durations 25 --ignore tests/bench \
+	  --ignore tests/faults --ignore tests/engine/test_processes.py $(ARGS) || [ $$? -eq 5 ]
 	$(BIN)/python -m pytest -m long --durations 25 $(ALONE) $(ARGS) || [ $$? -eq 5 ] # 5: ARGS chose none of these
 
 lint: setup ## check style, types and which room imports which
