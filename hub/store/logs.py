@@ -93,6 +93,7 @@ class KnownRecord:
     foreign_version: str | None
     mapping: str | None
     mapping_version: int | None
+    last_seen_at: datetime
 
 
 class LogStore:
@@ -106,9 +107,9 @@ class LogStore:
         """Return those of a connection's records that are known, by the system's id."""
         c = records.c
         rows = tx.execute(
-            select(c.foreign_id, c.log_id, c.change_hash, c.foreign_version, c.mapping, c.mapping_version).where(
-                c.tenant == self.tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids))
-            )
+            select(
+                c.foreign_id, c.log_id, c.change_hash, c.foreign_version, c.mapping, c.mapping_version, c.last_seen_at
+            ).where(c.tenant == self.tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids)))
         )
         return {row.foreign_id: KnownRecord(*row[1:]) for row in rows}
 

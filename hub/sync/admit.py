@@ -65,10 +65,14 @@ class Admitter:
     A record that fails in a way that nobody thought of goes to quarantine alone; the page goes on.
     """
 
-    def __init__(self, tenant: Tenant, connection: Connection, run_id: str | None) -> None:
+    def __init__(
+        self, tenant: Tenant, connection: Connection, run_id: str | None, asked_at: datetime | None = None
+    ) -> None:
+        """`asked_at` is when the listing was asked for; what was exchanged since is newer than what it says."""
         self._tenant = tenant
         self._connection = connection
         self._run_id = run_id
+        self._asked_at = asked_at
         self.refused: dict[str, str] = {}
 
     def page(self, tx: Transaction, records: tuple[SourceRecord, ...], now: datetime) -> dict[Admission, int]:
@@ -80,7 +84,11 @@ class Admitter:
         counts = dict.fromkeys(Admission, 0)
         again: list[SourceRecord] = []
         taken: dict[str, _Taken] = {}
+        overtaken = {record.id for record in records if self._overtaken(record, known.get(record.id))}
         for record in records:
+            if record.id in overtaken:
+                counts[Admission.UNCHANGED] += 1
+                continue
             answer = self._look_at(record, known.get(record.id), suspect=record.id in suspect)
             if isinstance(answer, _Taken):
                 counts[Admission.UNCHANGED] += record.id in taken  # listed twice: the later one stands
@@ -99,7 +107,17 @@ class Admitter:
             if record_id in suspect:
                 self._tenant.inbox.out_of_quarantine(tx, self._connection.id, record_id, now)
         self._seen_again(tx, again, known, now)
+        if overtaken:
+            self._tenant.logs.seen_again(tx, self._connection.id, overtaken, self._run_id, now)
         return counts
+
+    def _overtaken(self, record: SourceRecord, before: KnownRecord | None) -> bool:
+        """Tell whether a record was exchanged while its page was on the way: the page may say what stood there before.
+
+        The next run reads it anew.
+        """
+        asked, known = self._asked_at, before is not None and before.foreign_version != record.version
+        return asked is not None and before is not None and known and before.last_seen_at > asked
 
     def _seen_again(
         self, tx: Transaction, again: list[SourceRecord], known: Mapping[str, KnownRecord], now: datetime

@@ -62,10 +62,10 @@ def pull(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
     with tenant.db.write() as tx:
         guard(tx, lease)
         row = tenant.work.begin_run(tx, lease.row_id, tenant.now())
-    result = _begin(row)
+    result, asked_at = _begin(row), tenant.now()
     try:
         for page in connection.connector.pages(row.cursor_after or ""):
-            lease = _take_page(tenant, connection, lease, page, result)
+            lease = _take_page(tenant, connection, lease, page, result, asked_at)
         _end(tenant, connection, lease, result)
     except ConnectorError as error:
         _note(result, error, tenant.now())
@@ -89,9 +89,11 @@ def _begin(row: Row[object]) -> PullResult:
     return PullResult(counts | row.counts if row.cursor_after else counts, attempts=row.attempts)
 
 
-def _take_page(tenant: Tenant, connection: Connection, lease: Lease, page: Page, result: PullResult) -> Lease:
+def _take_page(
+    tenant: Tenant, connection: Connection, lease: Lease, page: Page, result: PullResult, asked_at: datetime
+) -> Lease:
     """Store a page with its counts and the place to go on from, then tell the system."""
-    admitter, now = Admitter(tenant, connection, lease.row_id), tenant.now()
+    admitter, now = Admitter(tenant, connection, lease.row_id, asked_at), tenant.now()
     counts = dict(result.counts)
     with tenant.db.write() as tx:
         guard(tx, lease)

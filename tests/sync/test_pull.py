@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from structlog.testing import capture_logs
 
 from hub.connectors.base import Connector, Misconfigured, Page, Refused, Unavailable, Waiting
-from hub.sandbox.stories import ordinary_health_station, ordinary_kindergarten
+from hub.sandbox.stories import ordinary_health_station, ordinary_kindergarten, shared_level_2
 from hub.store.database import Database
 from hub.store.leases import LEASE, RUNS, claim
 from hub.store.tables import (
@@ -610,3 +610,30 @@ def test_a_mistake_of_the_hub_ends_the_run_without_a_word_of_the_record(house: H
     assert "KeyError" in result.remedy
     assert "Solskinn" not in result.remedy
     assert [line["event"] for line in lines] == ["sync:run:internal_error"]
+
+
+def test_a_page_that_was_overtaken_takes_nothing_back(house: House) -> None:
+    """A page asked for before a change was delivered, and taken in after its receipt, does not undo the change."""
+    house.tell(shared_level_2)
+    house.sync()
+    house.time.after(minutes=1)
+    house.vigilo()["uro"][0]["skildring"] = "Skrive om i barnehagen."
+    house.saved(house.vigilo())
+    house.pull(VIGILO)
+    house.cycle.route()
+
+    def slow(real: Connector) -> Iterator[Page]:
+        pages = list(real.pages())
+        house.time.after(seconds=5)
+        house.deliver()
+        yield from pages
+
+    house.detours[SAMSPILL].pages_by = slow
+    assert house.pull(SAMSPILL).counts["changed"] == 0
+    house.detours[SAMSPILL].pages_by = None
+    for _ in range(2):
+        house.time.after(minutes=1)
+        house.sync()
+    texts = [concern.text for concern in house.log_of("vl-000001").log.concerns]
+    assert "Skrive om i barnehagen." in texts
+    assert any("Skrive om i barnehagen." in each["text"] for each in house.samspill()["concerns"])
