@@ -61,13 +61,10 @@ def timings(hub: Hub) -> dict[str, Timing]:
     """Return the schedule of each connection that has one, and when it is counted beside hub and archive."""
     connections = [connection for tenant in hub.settings.tenants for connection in tenant.connections]
     read = {connection.id: timing for connection in connections if (timing := _timing(connection)) is not None}
-    listing = [each.id for tenant in hub.tenants.values() for each in tenant.connections.values() if lists_all(each)]
+    listing = [
+        each.id for tenant in hub.tenants.values() for each in tenant.connections.values() if each.connector.lists_all
+    ]
     return read | {count_of(name): COUNT for name in listing if name in read}
-
-
-def lists_all(connection: Connection) -> bool:
-    """Tell whether a connection's listing is whole, so that it can be counted."""
-    return connection.connector.lists_all
 
 
 COUNT = Timing(Cron("0 4 * * *", OSLO))
@@ -166,7 +163,7 @@ def reconcile_now(hub: Hub, connection: str = "") -> Iterator[tuple[str, PullRes
     wanted = hub.connection(connection)[1].id if connection else ""
     for tenant in hub.tenants.values():
         for each in tenant.connections.values():
-            if wanted == each.id or (not wanted and lists_all(each)):
+            if wanted == each.id or (not wanted and each.connector.lists_all):
                 occurrence = f"by-hand@{tenant.now().isoformat()}"
                 name = owner()
                 with Heartbeat(tenant.db, name, tenant.now):

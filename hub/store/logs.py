@@ -79,9 +79,13 @@ class StoredLog:
         others = (other for other in self.sides if other.connection != side.connection)
         return replace(self, sides=(*others, side))
 
+    def keys_of(self, connection: str) -> ElementKeys:
+        """Return the hub's id of each element that a system has a key for."""
+        return self.keys.get(connection, {})
+
     def with_keys(self, connection: str, new: ElementKeys) -> StoredLog:
         """Return the log with more keys of one system."""
-        return replace(self, keys={**self.keys, connection: {**self.keys.get(connection, {}), **new}}) if new else self
+        return replace(self, keys={**self.keys, connection: {**self.keys_of(connection), **new}}) if new else self
 
 
 @dataclass(frozen=True)
@@ -305,20 +309,6 @@ class LogStore:
         """Return the keyed hash by which an unchanged record is recognised."""
         return self.keys.keyed_hash(Purpose.CHANGE, json.dumps(tree, sort_keys=True, ensure_ascii=False).encode())
 
-    def element_keys(self, tx: Connection, connection: str, log_id: str) -> dict[ElementKey, str]:
-        """Return the hub's id of each element that a system has a key for."""
-        c = element_keys.c
-        rows = tx.execute(
-            select(c.collection, c.foreign_key, c.element_id).where(
-                c.tenant == self.tenant, c.connection == connection, c.log_id == log_id
-            )
-        )
-        return {(row.collection, row.foreign_key): row.element_id for row in rows}
-
-    def add_element_keys(self, tx: Connection, connection: str, log_id: str, keys: ElementKeys) -> None:
-        """Link elements to the keys that a system gave them."""
-        self.add_keys(tx, connection, {log_id: keys})
-
     def add_keys(self, tx: Connection, connection: str, new: Mapping[str, ElementKeys]) -> None:
         """Link elements of several logs, by log id, to the keys that a system gave them."""
         rows = [
@@ -375,12 +365,6 @@ class LogStore:
         tx.execute(
             delete(records).where(c.tenant == self.tenant, c.connection == connection, c.foreign_id == foreign_id)
         )
-
-    def read_again(self, tx: Connection, connection: str, foreign_ids: Collection[str]) -> None:
-        """Have records taken in anew at the next pull, though they are as they were."""
-        c = records.c
-        these = (c.tenant == self.tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids)))
-        tx.execute(update(records).where(*these).values(change_hash=None))
 
     def emptied(self, tx: Connection, log_id: str, now: datetime) -> None:
         """Keep of a log only that it was there: its records belong to another, or are gone."""

@@ -263,11 +263,11 @@ class _Shelf:
     def put(self, one: _Taken) -> None:
         """Find a record's log or make it, and merge what all systems now say there."""
         stored = self._of(one.log_id) if one.log_id else self._find_or_make(one)
-        before = stored.keys.get(self._connection.id, {})
+        before = stored.keys_of(self._connection.id)
         sent = self._maybe_answered(stored) if one.log_id else None
         stored = with_record(self._tenant, self._connection, stored, one.record, one.read, one.change_hash, sent)
         merged = merged_of(self._tenant, stored)
-        new = {key: to for key, to in stored.keys.get(self._connection.id, {}).items() if key not in before}
+        new = {key: to for key, to in stored.keys_of(self._connection.id).items() if key not in before}
         self._logs[stored.log_id] = stored
         self._changed[stored.log_id] = merged
         self._new_keys[stored.log_id] = {**self._new_keys.get(stored.log_id, {}), **new}
@@ -341,11 +341,11 @@ def take_in(
     sent: Sent | None = None,
 ) -> StoredLog:
     """Return the log as `with_record` does; new keys are stored."""
-    before = stored.keys.get(connection.id, {})
+    before = stored.keys_of(connection.id)
     stored = with_record(tenant, connection, stored, record, read, change_hash, sent)
-    keys = stored.keys.get(connection.id, {})
+    keys = stored.keys_of(connection.id)
     new = {key: element for key, element in keys.items() if key not in before}
-    tenant.logs.add_element_keys(tx, connection.id, stored.log_id, new)
+    tenant.logs.add_keys(tx, connection.id, {stored.log_id: new})
     return stored
 
 
@@ -359,7 +359,7 @@ def with_record(
     sent: Sent | None = None,
 ) -> StoredLog:
     """Return the log with what a system now holds of it, in the hub's ids; `sent` is what it answers to."""
-    known = stored.keys.get(connection.id, {})
+    known = stored.keys_of(connection.id)
     before = stored.side(connection.id)
     shown = sent.shown if sent else before.seen if before else None
     identified = in_hub_ids(read, known, sent.log if sent else stored.log, stored.log_id, tenant.new_id, shown)

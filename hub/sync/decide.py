@@ -254,7 +254,7 @@ class Decisions:
             (key[0], element): target.keys[name][key]
             for name, keys in donor.keys.items()
             for key, element in keys.items()
-            if key in target.keys.get(name, {})
+            if key in target.keys_of(name)
         }
         return in_hub_ids(donor.log, known, target.log, target.log_id, self.tenant.new_id).log
 

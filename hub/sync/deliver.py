@@ -131,9 +131,9 @@ class Deliverer:
             if side is None:
                 self._end(tx, lease, DeliveryState.SUPERSEDED)
                 return Outcome.SUPERSEDED
-            attempt, as_written = self._planned(tx, row, stored, connection, side)
+            attempt, as_written = self._planned(row, stored, connection, side)
             if row.state is DeliveryState.UNKNOWN:
-                return self._again(tx, lease, connection, attempt if as_written else self._as_sent(tx, attempt))
+                return self._again(tx, lease, connection, attempt if as_written else self._as_sent(attempt))
             if not attempt.planned.stops and as_written:
                 tenant.work.mark_sending(tx, lease.row_id, now)
                 return attempt
@@ -141,14 +141,11 @@ class Deliverer:
         Router(tenant).route([row.log_id])
         return Outcome.SUPERSEDED
 
-    def _planned(
-        self, tx: Transaction, row: Row[Any], stored: StoredLog, connection: Connection, side: Side
-    ) -> tuple[_Attempt, bool]:
+    def _planned(self, row: Row[Any], stored: StoredLog, connection: Connection, side: Side) -> tuple[_Attempt, bool]:
         """Return the attempt as it would be made now, and whether that is what was written down."""
         tenant, day = self._tenant, self._tenant.today()
         merged = merged_of(tenant, stored)
-        keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
-        planned = plan(connection, side, merged, keys, day, tenant.rules(day))
+        planned = plan(connection, side, merged, stored.keys_of(connection.id), day, tenant.rules(day))
         held = {other.connection: other.seen for other in stored.sides}
         return _Attempt(row, stored, side, merged, planned, held), view_hash(tenant, side, planned) == row.view_hash
 
@@ -162,14 +159,14 @@ class Deliverer:
         self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
         return attempt
 
-    def _as_sent(self, tx: Transaction, attempt: _Attempt) -> _Attempt:
+    def _as_sent(self, attempt: _Attempt) -> _Attempt:
         """Return an attempt with what was sent, where the log has moved on since: that is what is looked for.
 
         What the other systems held then is not kept; they are agreed with where they hold what was sent.
         """
         row, side = attempt.row, attempt.side
         view, cleared = kept_payload(attempt.stored, row)
-        keys = self._tenant.logs.element_keys(tx, row.connection, attempt.stored.log_id)
+        keys = attempt.stored.keys_of(row.connection)
         mapping = self._tenant.connections[row.connection].mapping
         own = in_own_keys(view, keys)
         after = mapping.write(side.record, own, clear=in_keys(cleared, keys))
@@ -215,14 +212,13 @@ class Deliverer:
             stored = tenant.logs.load(tx, attempt.stored.log_id)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
             view = attempt.planned.view
-            sent = sent_as(connection, stored, attempt.side, attempt.planned.view, attempt.planned.cleared)
+            sent = sent_as(connection, stored, attempt.side, view, attempt.planned.cleared)
             stored = take_in(tenant, connection, tx, stored, record, read, change_hash, sent)
             side = stored.side(connection.id)
             if side is not None:
                 exchange = Exchange(connection.id, view, side.seen, attempt.planned.cleared, attempt.held)
                 stored = acknowledged(tenant, stored, attempt.merged, exchange)
-            for changed in stored.sides:
-                tenant.logs.save_side(tx, stored, changed, None, now)
+            tenant.logs.save_sides(tx, [(stored, each) for each in stored.sides], None, now)
             remerge(tenant, tx, stored, now)
             tenant.work.end_delivery(
                 tx, lease.row_id, DeliveryState.DONE, now, receipt_ref=accepted.reference[:200], error_class=None
@@ -256,10 +252,9 @@ class Deliverer:
             read = connection.mapping.read(found.tree)
         except MappingError:
             return False
-        with tenant.db.read() as tx:
-            keys = tenant.logs.element_keys(tx, connection.id, stored.log_id)
         sent = sent_as(connection, stored, attempt.side, attempt.planned.view, attempt.planned.cleared)
-        keys |= in_hub_ids(read, keys, sent.log, stored.log_id, tenant.new_id, sent.shown).new_keys
+        known = stored.keys_of(connection.id)
+        keys = {**known, **in_hub_ids(read, known, sent.log, stored.log_id, tenant.new_id, sent.shown).new_keys}
         own = in_own_keys(attempt.planned.view, keys)
         clear = in_keys(attempt.planned.cleared, keys)
         return connection.mapping.write(found.tree, own, clear=clear) == found.tree

@@ -193,7 +193,7 @@ def _arrived(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
     tenant.work.end_delivery(tx, row.delivery_id, DeliveryState.DONE, now, receipt_ref="by-hand", error_class=None)
     if side is None:
         return
-    planned = plan(connection, side, merged, dict(stored.keys.get(connection.id, {})), day, tenant.rules(day))
+    planned = plan(connection, side, merged, stored.keys_of(connection.id), day, tenant.rules(day))
     if view_hash(tenant, side, planned) != row.view_hash:
         return
     held = {other.connection: other.seen for other in stored.sides}
@@ -212,6 +212,5 @@ def _arrived(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
     now_there = stored.side(connection.id) or side
     exchange = Exchange(connection.id, planned.view, now_there.seen, planned.cleared, held)
     stored = acknowledged(tenant, stored, merged, exchange)
-    for changed in stored.sides:
-        tenant.logs.save_side(tx, stored, changed, None, now)
+    tenant.logs.save_sides(tx, [(stored, each) for each in stored.sides], None, now)
     remerge(tenant, tx, stored, now)

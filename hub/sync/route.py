@@ -7,7 +7,7 @@ holds needs no sending and counts as exchanged.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -46,7 +46,7 @@ class Plan:
     """Whether the record would be another one, as far as may be seen through the stops."""
 
 
-def plan(connection: Connection, side: Side, merged: Merged, keys: dict[Key, str], day: date, rules: Rules) -> Plan:
+def plan(connection: Connection, side: Side, merged: Merged, keys: Mapping[Key, str], day: date, rules: Rules) -> Plan:
     """Plan what one system is sent of a merged log on a day. Pure."""
     readers = connection.readers_of(side.seen)
     asked = with_proposed(merged.log, merged.proposed)
@@ -175,8 +175,7 @@ class Router:
             if side is None:
                 self._ask_for_record(tx, stored, connection, rules, day, now)
             elif connection.deliver:
-                keys = self._tenant.logs.element_keys(tx, connection.id, stored.log_id)
-                planned = plan(connection, side, merged, keys, day, rules)
+                planned = plan(connection, side, merged, stored.keys_of(connection.id), day, rules)
                 settled, told[connection.id] = self._settle(tx, stored, connection, side, merged, planned, now)
                 if settled is not stored:
                     stored, merged = settled, merged_of(self._tenant, settled)
@@ -244,9 +243,8 @@ class Router:
         settled = acknowledged(self._tenant, stored, merged, exchange)
         if settled == stored:
             return stored
-        for changed in settled.sides:
-            if changed != stored.side(changed.connection):
-                self._tenant.logs.save_side(tx, settled, changed, None, now)
+        changed = [side for side in settled.sides if side != stored.side(side.connection)]
+        self._tenant.logs.save_sides(tx, [(settled, side) for side in changed], None, now)
         return self._tenant.logs.save(tx, settled, now)
 
     def _deliver(

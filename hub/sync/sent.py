@@ -6,7 +6,7 @@ An answer, an echo that a pull finds first, and a look-up are all read against t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Sent:
 
 def sent_as(connection: Connection, stored: StoredLog, side: Side, view: RelayLog, cleared: Iterable[Place]) -> Sent:
     """Return what a record's next version is read against after a view was sent."""
-    keys = dict(stored.keys.get(connection.id, {}))
+    keys = stored.keys_of(connection.id)
     _, shown = connection.mapping.shown(side.record, in_own_keys(view, keys), clear=in_keys(cleared, keys))
     return Sent(_over(stored.log, view), with_hub_ids(shown, keys))
 
@@ -49,7 +49,7 @@ def maybe_arrived(row: Row[Any]) -> bool:
     return unknown or row.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
-def in_keys(cleared: Iterable[Place], keys: dict[Key, str]) -> Clear:
+def in_keys(cleared: Iterable[Place], keys: Mapping[Key, str]) -> Clear:
     """Return places that are to be emptied, in a system's own keys."""
     ids = {(collection, element): foreign for (collection, foreign), element in keys.items()}
     return frozenset(

@@ -72,7 +72,7 @@ class Room:
             stored = self.store.save(tx, replace(self.store.new(log.id), log=log), NOW)
             side = Side(VIGILO, f"r-{log.id}", "1", "c" * 64, "m", 1, {"t": "x"}, log, log, log, b"the file")
             self.store.save_side(tx, stored, side, None, NOW)
-            self.store.add_element_keys(tx, VIGILO, log.id, {("goals", "7"): "g1"})
+            self.store.add_keys(tx, VIGILO, {log.id: {("goals", "7"): "g1"}})
             decided = NewDecision("hold", "h1", Choice.RELEASED, log.id)
             keep(tx, TENANT, stored.sealer, f"d-{log.id}", decided, Who("user-1", "because"), NOW)
             person = self.store.subject_hash(log.subject.national_id)

@@ -462,7 +462,7 @@ def test_a_removed_element_returns_with_what_is_written_anew(house: House) -> No
     row = _note_gone(house)
     _decide(house).accept(row.proposal_id, WHO)
     with house.db.read() as tx:
-        keys = house.tenant.logs.element_keys(tx, SAMSPILL, row.log_id)
+        keys = house.tenant.logs.load(tx, row.log_id).keys_of(SAMSPILL)
     key = next(key for (collection, key), element in keys.items() if element == row.element_id)
     note = next(each for each in house.samspill()["notes"] if key in each.values())
     note["text"] = THIRD
