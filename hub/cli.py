@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from hub.audit_cli import app as audit_app
-from hub.baton_cli import app as baton_app
-from hub.command import CONFIG, ConfigOption
-from hub.command import opened as _opened
-from hub.inbox_cli import app as inbox_app
-from hub.keep_cli import backup, restore, wipe
-from hub.keys_cli import app as keys_app
-from hub.mapping_cli import app as mapping_app
-from hub.report_cli import app as report_app
-from hub.report_cli import document
+from hub.commands.audit import app as audit_app
+from hub.commands.baton import app as baton_app
+from hub.commands.inbox import app as inbox_app
+from hub.commands.keep import backup, restore, wipe
+from hub.commands.keys import app as keys_app
+from hub.commands.mapping import app as mapping_app
+from hub.commands.report import app as report_app
+from hub.commands.report import document
+from hub.commands.shared import CONFIG, ConfigOption
+from hub.commands.shared import opened as _opened
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
@@ -172,7 +172,7 @@ def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and plan; store and send nothing.")] = False,
 ) -> None:
     """Pull now, and send and archive what follows from it."""
-    from hub.console import show_cycle
+    from hub.commands.console import show_cycle
     from hub.service import sync_now
 
     with _opened(config, calls=True) as hub:
@@ -208,7 +208,7 @@ def check(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Check the configuration, the keys and that every system can be reached with its secrets."""
-    from hub.console import show_checks
+    from hub.commands.console import show_checks
     from hub.service import check_all
 
     with _opened(config, calls=True) as hub:
@@ -261,7 +261,7 @@ def status(
     health: Annotated[bool, typer.Option("--health", help="Say nothing; exit 0 if the store answers.")] = False,
 ) -> None:
     """Show every connection's last run, what was sent, and what waits."""
-    from hub.console import show_status
+    from hub.commands.console import show_status
     from hub.operate.report import Reports
 
     with _opened(config) as hub:
@@ -280,7 +280,7 @@ def trace(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Tell in order what happened, and why. No one's data is shown."""
-    from hub.console import show_trace
+    from hub.commands.console import show_trace
     from hub.operate.report import Reports
 
     with _opened(config) as hub:

@@ -19,7 +19,7 @@ import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hub.bootstrap import Hub, check_assumptions, open_hub, read_settings, system_clock
-from hub.console import console, show_held, table
+from hub.commands.console import console, show_held, table
 from hub.operate.logging import configure_logging
 from hub.operate.report import Reports, TenantStatus
 from hub.sandbox.environment import FILES, environment

@@ -16,11 +16,11 @@ from typer.testing import CliRunner, Result
 
 from hub.bootstrap import open_hub, read_settings, system_clock
 from hub.cli import app
-from hub.keys_cli import NoKeyFile
+from hub.commands.keys import NoKeyFile
+from hub.commands.report import BadOption
 from hub.operate.logging import configure_logging
 from hub.operate.roles import NotAllowed
 from hub.relaylog.codes import LogStatus
-from hub.report_cli import BadOption
 from hub.service import serve_until_stopped
 from hub.store.backup import BackupFailed
 from hub.store.database import open_database
@@ -29,8 +29,8 @@ from hub.store.logs import LogStore
 from hub.store.rotation import RotationRefused, in_use
 from hub.store.sealing import Shredded, new_key_file, read_key_file
 from hub.store.tables import events
+from tests.commands.test_report_commands import CONFIG, TENANT, Office
 from tests.documents.worked import LOG_ID, worked_log
-from tests.test_report_cli import CONFIG, TENANT, Office
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 CHILD = "10915596784"  # synthetic

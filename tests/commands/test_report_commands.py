@@ -15,8 +15,8 @@ from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
 from hub.cli import app
+from hub.commands.report import BadOption, UnknownLog, UnknownTenant
 from hub.relaylog.model import RelayLog
-from hub.report_cli import BadOption, UnknownLog, UnknownTenant
 from hub.store.database import Database, open_database
 from hub.store.events import NotACode
 from hub.store.logs import LogStore

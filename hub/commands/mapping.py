@@ -59,7 +59,7 @@ def run_tests(
     every: Annotated[bool, typer.Option("--all", help="The shipped mappings, too.")] = False,
 ) -> None:
     """Run the cases beside mappings, then the laws on their records: what is written can be read, and stays."""
-    from hub.console import console
+    from hub.commands.console import console
     from hub.operate.mappings.checks import outcomes
     from hub.operate.mappings.files import opened
 
@@ -87,7 +87,7 @@ def preview(
     """Show a record, the relay log read from it and the record written back, side by side."""
     from rich.table import Table
 
-    from hub.console import console
+    from hub.commands.console import console
     from hub.operate.mappings.files import mapping_path, opened
     from hub.operate.mappings.records import record_of
     from hub.operate.mappings.views import preview as previewed
@@ -118,7 +118,7 @@ def coverage(
     file: File, samples: Annotated[list[Path], typer.Argument(metavar="SAMPLES...", help="Records at hand.")]
 ) -> None:
     """Show how often each source field is filled, and whether a rule reads it."""
-    from hub.console import console
+    from hub.commands.console import console
     from hub.operate.mappings.files import mapping_path, opened
     from hub.operate.mappings.records import record_of
     from hub.operate.mappings.views import coverage as covered
@@ -135,7 +135,7 @@ def coverage(
 @app.command()
 def diff(one: File, other: File) -> None:
     """Show which rules two mappings don't share, by canonical path."""
-    from hub.console import console
+    from hub.commands.console import console
     from hub.operate.mappings.files import mapping_path, rules_of
     from hub.operate.mappings.views import differing_rules
 
@@ -189,7 +189,7 @@ def versions(
     tenant: TenantOption = "",
 ) -> None:
     """List the frozen versions of a mapping: who froze each and when, which is active, and by whom since when."""
-    from hub.console import console
+    from hub.commands.console import console
     from hub.store.mappingversions import versions as kept
 
     with _store(config, tenant) as (number, db), db.read() as tx:

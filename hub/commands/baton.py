@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.command import CONFIG, ConfigOption, opened
+from hub.commands.shared import CONFIG, ConfigOption, opened
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.command import CONFIG, ConfigOption, WhoOption, opened
+from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.command import CONFIG, ConfigOption, ask, opened, settings_of
+from hub.commands.shared import CONFIG, ConfigOption, ask, opened, settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def list_waiting(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")] = False,
 ) -> None:
     """List what waits for a person. No one's data is shown, and reasons that reveal are not told."""
-    from hub.console import show_inbox
+    from hub.commands.console import show_inbox
     from hub.operate.report import Reports
 
     with opened(config) as hub:
@@ -93,7 +93,7 @@ def show(
     ] = False,
 ) -> None:
     """Show one thing that waits, and what each choice leads to. No one's data is shown without --reveal."""
-    from hub.console import show_item
+    from hub.commands.console import show_item
     from hub.operate.words import choices
     from hub.sync.decide import BY_A_PERSON
 

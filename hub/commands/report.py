@@ -130,8 +130,8 @@ def insight(
     who: WhoOption,
 ) -> None:
     """Tell who has opened a child's log, and which systems were sent it. A wiped log is found by its id alone."""
-    from hub.command import ask
-    from hub.console import console
+    from hub.commands.console import console
+    from hub.commands.shared import ask
     from hub.operate.insight import HEAD, cells, seen
     from hub.operate.roles import Act, LogFacts
     from hub.store.events import Action, append
@@ -163,7 +163,7 @@ def control(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Show what a leader controls in a unit's open logs two or three times a year. Ids and dates, no names."""
-    from hub.console import console
+    from hub.commands.console import console
     from hub.documents import control as paper
     from hub.operate.control import control_round, logs_of_unit
     from hub.operate.roles import Act, LogFacts
@@ -193,7 +193,7 @@ def breach(
     config: ConfigOption = CONFIG,
 ) -> None:
     """List which logs, parts and readers a faulty period reached. Ids, codes and counts; no one's data."""
-    from hub.console import console
+    from hub.commands.console import console
     from hub.operate.breach import HEAD, breach_csv, cells, reach
     from hub.operate.roles import Act, LogFacts
 
@@ -244,7 +244,7 @@ def _opened(config: Path) -> Iterator[Hub]:
 
 def _ask_to_read(hub: Hub, tenant: Tenant, who: str, log: RelayLog, parts: Collection[Part], purpose: str) -> None:
     """Ask for a role to open a log; `parts` are those whose text is opened."""
-    from hub.command import ask, settings_of
+    from hub.commands.shared import ask, settings_of
     from hub.operate.roles import Act, facts_of
 
     number = tenant.organisation_number
@@ -253,7 +253,7 @@ def _ask_to_read(hub: Hub, tenant: Tenant, who: str, log: RelayLog, parts: Colle
 
 def _ask_for_report(hub: Hub, tenant: Tenant, who: str, act: Act, facts: LogFacts) -> None:
     """Ask for a role to make a report, and write down that it is made."""
-    from hub.command import ask
+    from hub.commands.shared import ask
     from hub.store.events import Action, append
 
     number = tenant.organisation_number
