@@ -36,6 +36,9 @@ _SESSION = {
 }
 
 
+IN_THE_WAY = "Somebody uses the database, and what was deleted still lies in its files. Try again"
+
+
 class StoreUnavailable(Exception):
     """The database does not answer, or does not let the hub in. Says what to check, never the address."""
 
@@ -100,14 +103,17 @@ class Database:
         while little else goes on. Raises StoreUnavailable where somebody's transaction is in the way for 30 seconds.
         """
         raw = self._engine.raw_connection()
+        driver: Any = raw.driver_connection
         try:
-            driver: Any = raw.driver_connection
             if self._engine.dialect.name == "sqlite":
+                raw.info.pop("hub_writes", None)
                 _empty_sqlite(driver)
             else:
                 driver.autocommit = True
                 driver.execute("VACUUM")
                 driver.autocommit = False
+        except self._engine.dialect.loaded_dbapi.OperationalError:
+            raise StoreUnavailable(IN_THE_WAY) from None
         finally:
             raw.close()
 
@@ -217,12 +223,14 @@ def _empty_sqlite(connection: SqliteConnection) -> None:
     connection.execute("VACUUM")
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     if busy:
-        raise StoreUnavailable("Somebody reads the database, and what was deleted still lies in its log. Try again")
+        raise StoreUnavailable(IN_THE_WAY)
 
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options()["hub_writes"]
-    connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+    if connection.info.get("hub_writes") is not writes:  # a pooled connection may be as the one before left it
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writes else 'ON'}")
+        connection.info["hub_writes"] = writes
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 

@@ -95,19 +95,32 @@ class Inbox:
 
     # --- holds ---------------------------------------------------------------------------------------------------
 
+    def holds_of(self, tx: Connection, log_ids: Collection[str]) -> dict[tuple[str, str | None], list[Row[Any]]]:
+        """Return the holds of logs that stand, open or let go, by log and connection."""
+        c, found = holds.c, dict[tuple[str, str | None], list[Row[Any]]]()
+        kept = c.state.in_((HoldState.OPEN, HoldState.RELEASED))
+        for row in tx.execute(select(holds).where(c.tenant == self._tenant, c.log_id.in_(list(log_ids)), kept)):
+            found.setdefault((row.log_id, row.connection), []).append(row)
+        return found
+
     def set_holds(
-        self, tx: Connection, log_id: str, connection: str | None, wanted: Iterable[NewHold], now: datetime
-    ) -> int:
-        """Make the open holds of a log towards a connection exactly these; return how many are new."""
-        where = (
-            holds.c.tenant == self._tenant,
-            holds.c.log_id == log_id,
-            holds.c.connection.is_(None) if connection is None else holds.c.connection == connection,
-        )
+        self,
+        tx: Connection,
+        log_id: str,
+        connection: str | None,
+        wanted: Iterable[NewHold],
+        now: datetime,
+        found: Mapping[tuple[str, str | None], Iterable[Row[Any]]] | None = None,
+    ) -> bool:
+        """Make the open holds of a log towards a connection exactly these; tell whether any of them is open.
+
+        What a person has let go stands, and stops nothing. `found` is what `holds_of` found in this transaction.
+        """
         standing: dict[str, Row[Any]] = {}
         known = {hold.rule: hold for hold in wanted}
-        kept = (HoldState.OPEN, HoldState.RELEASED)
-        for row in tx.execute(select(holds).where(*where, holds.c.state.in_(kept))):
+        if found is None:
+            found = self.holds_of(tx, [log_id])
+        for row in found.get((log_id, connection), ()):
             hold = known.get(row.rule)
             if hold is None or (row.state is HoldState.RELEASED and (row.situation_hash or "") != hold.situation):
                 self._hold_gone(tx, row, now)
@@ -117,7 +130,7 @@ class Inbox:
         new = [hold for rule, hold in known.items() if rule not in standing]
         for hold in new:
             self._set_hold(tx, log_id, connection, hold, now)
-        return len(new)
+        return bool(new) or any(row.state is HoldState.OPEN for row in standing.values())
 
     def add_hold(self, tx: Connection, log_id: str, connection: str | None, hold: NewHold, now: datetime) -> None:
         """Set a hold beside those that stand, until `set_holds` says otherwise. Setting it again changes nothing."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, and_, case, func, or_, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, Table, and_, case, func, or_, select, tuple_, update
 
 from hub.store.tables import DeliveryState, LeasedColumns, RunState, deliveries, runs
 
@@ -76,7 +76,15 @@ def due(tx: Connection, work: Work, now: datetime, limit: int) -> list[str]:
 
 
 def claim(tx: Connection, work: Work, row_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
-    """Take a row, or return None where it is not due, not waiting, or somebody else's.
+    """Take a row, or return None where it is not due, not waiting, or somebody else's."""
+    taken = claim_row(tx, work, row_id, owner, now, until)
+    return taken and taken[0]
+
+
+def claim_row(
+    tx: Connection, work: Work, row_id: str, owner: str, now: datetime, until: datetime
+) -> tuple[Lease, Row[Any]] | None:
+    """Take a row as `claim` does, and return it with its lease.
 
     A claimed run is `running` and has one attempt more; a connection has one running run at a time, so that another
     waits for it. A claimed delivery keeps its state: it becomes `sending` only when bytes are about to leave.
@@ -86,14 +94,14 @@ def claim(tx: Connection, work: Work, row_id: str, owner: str, now: datetime, un
         update(work.table)
         .where(work.id == row_id, _claimable(work, now))
         .values({c.lease_owner: owner, c.lease_until: until, c.fence: c.fence + 1, c.attempts: c.attempts + 1})
-        .returning(c.fence)
+        .returning(*c)
     )
     if work is RUNS:
         statement = statement.values(
             {runs.c.state: RunState.RUNNING, runs.c.started_at: func.coalesce(runs.c.started_at, now)}
         )
-    fence = tx.scalar(statement)
-    return None if fence is None else Lease(work, row_id, owner, until, fence)
+    row = tx.execute(statement).one_or_none()
+    return None if row is None else (Lease(work, row_id, owner, until, row.fence), cast("Row[Any]", row))
 
 
 def guard(tx: Connection, lease: Lease) -> None:
@@ -104,7 +112,7 @@ def guard(tx: Connection, lease: Lease) -> None:
     work = lease.work
     held = select(work.table.c.fence).where(work.id == lease.row_id).with_for_update()
     if tx.scalar(held) != lease.fence:
-        raise LeaseLost(f"{work.kind} {lease.row_id}: another worker has taken it since fence {lease.fence}")
+        raise _lost(lease)
 
 
 def renew(tx: Connection, lease: Lease, until: datetime) -> Lease:
@@ -121,9 +129,11 @@ def release(tx: Connection, lease: Lease, **values: object) -> None:
 
     The fence grows, so that nothing more can be written under this lease.
     """
-    guard(tx, lease)
+    work = lease.work
     freed: dict[str, object] = {"lease_owner": None, "lease_until": None, "fence": lease.fence + 1}
-    tx.execute(update(lease.work.table).where(lease.work.id == lease.row_id).values(values | freed))
+    mine = update(work.table).where(work.id == lease.row_id, work.table.c.fence == lease.fence)
+    if tx.execute(mine.values(values | freed)).rowcount != 1:
+        raise _lost(lease)
 
 
 @contextmanager
@@ -172,6 +182,10 @@ _busy: set[tuple[str, str, str, int]] = set()
 """Kind, row, owner and fence of every lease under which a thread of this process is at work."""
 
 _busy_lock = Lock()
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"{lease.work.kind} {lease.row_id}: another worker has taken it since fence {lease.fence}")
 
 
 def _named(lease: Lease) -> tuple[str, str, str, int]:

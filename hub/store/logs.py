@@ -6,13 +6,13 @@ Every statement about logs, records and element keys stands here. Callers hand i
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from hub.relaylog.codes import LogStatus, MeasureStatus
 from hub.relaylog.model import RelayLog
@@ -62,6 +62,8 @@ class StoredLog:
     agreed: RelayLog | None = None
     sides: tuple[Side, ...] = ()
     version: int = 0
+    routed_version: int = 0
+    """The version for which it was last decided what to send; -1 less that version where it is to be asked anew."""
     content_hash: str = ""
     keys: Mapping[str, ElementKeys] = field(default_factory=dict)
     """The hub's id of each element that a system has a key for, by connection."""
@@ -83,6 +85,11 @@ class StoredLog:
         """Return the hub's id of each element that a system has a key for."""
         return self.keys.get(connection, {})
 
+    @property
+    def was_routed(self) -> bool:
+        """Tell whether it was decided before what to send of the log as it stands, if only on another day."""
+        return self.routed_version in (self.version, -1 - self.version)
+
     def with_keys(self, connection: str, new: ElementKeys) -> StoredLog:
         """Return the log with more keys of one system."""
         return replace(self, keys={**self.keys, connection: {**self.keys_of(connection), **new}}) if new else self
@@ -98,6 +105,22 @@ class KnownRecord:
     mapping: str | None
     mapping_version: int | None
     last_seen_at: datetime
+
+
+T = TypeVar("T")
+
+
+class Opened:
+    """What one piece of work has opened, by how it lies sealed: no two sealings are alike, whatever they say."""
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Any] = {}
+
+    def of(self, sealed: bytes, sealer: Sealer, field: str, read: Callable[[bytes], T]) -> T:
+        """Return what is sealed as `read` reads it; opened at the first time only. Raises SealError."""
+        if sealed not in self._found:
+            self._found[sealed] = read(sealer.open(field, sealed))
+        return cast("T", self._found[sealed])
 
 
 class LogStore:
@@ -181,34 +204,32 @@ class LogStore:
         key = self.keys.new_key(f"log:{log_id}")
         return StoredLog(log_id, key.sealer, RelayLog(id=log_id), new_key=key)
 
-    def load(self, tx: Connection, log_id: str) -> StoredLog:
+    def load(self, tx: Connection, log_id: str, opened: Opened | None = None) -> StoredLog:
         """Return a log with its sides. Raises SealError where it was shredded or damaged."""
-        return self.load_all(tx, [log_id])[log_id]
+        return self.load_all(tx, [log_id], opened)[log_id]
 
-    def load_all(self, tx: Connection, log_ids: Iterable[str]) -> dict[str, StoredLog]:
-        """Return logs with their sides and keys. Raises SealError where one was shredded or damaged."""
+    def load_all(self, tx: Connection, log_ids: Iterable[str], opened: Opened | None = None) -> dict[str, StoredLog]:
+        """Return logs with their sides and keys. Raises SealError where one was shredded or damaged.
+
+        What `opened` holds from an earlier load, and is sealed as it was, is not opened again.
+        """
         wanted = list(log_ids)
         if not wanted:
             return {}
+        opened = opened or Opened()
         sealers = log_sealers(tx, self.keys, wanted)
         keys = self._keys_of(tx, wanted)
         decided = in_force(tx, self.tenant, sealers)
+        these = {"tenant": self.tenant, "log_ids": wanted}
         sides: dict[str, list[Side]] = {}
-        where = (records.c.tenant == self.tenant, records.c.log_id.in_(wanted))
-        for row in tx.execute(select(records).where(*where).order_by(records.c.connection)):
-            sides.setdefault(row.log_id, []).append(_side(row, sealers[row.log_id]))
-        c = logs.c
-        bodies = tx.execute(
-            select(c.log_id, c.version, c.content_hash, c.sealed_body).where(
-                c.tenant == self.tenant, c.log_id.in_(wanted)
-            )
-        )
+        for row in tx.execute(_SIDES, these):
+            sides.setdefault(row.log_id, []).append(_side(row, sealers[row.log_id], opened))
         found = {}
-        for row in bodies:
+        for row in tx.execute(_BODIES, these):
             sealer = sealers[row.log_id]
             body = _Body(log=RelayLog(id=row.log_id))
             if row.sealed_body:
-                body = _Body.model_validate_json(sealer.open("logs.sealed_body", row.sealed_body))
+                body = opened.of(row.sealed_body, sealer, "logs.sealed_body", _Body.model_validate_json)
             found[row.log_id] = StoredLog(
                 log_id=row.log_id,
                 sealer=sealer,
@@ -216,6 +237,7 @@ class LogStore:
                 agreed=body.agreed,
                 sides=tuple(sides.get(row.log_id, ())),
                 version=row.version,
+                routed_version=row.routed_version,
                 content_hash=row.content_hash or "",
                 keys=keys.get(row.log_id, {}),
                 decided=decided.get(row.log_id, Decided()),
@@ -223,11 +245,11 @@ class LogStore:
         return found
 
     def _keys_of(self, tx: Connection, log_ids: list[str]) -> dict[str, dict[str, dict[ElementKey, str]]]:
-        c = element_keys.c
         found: dict[str, dict[str, dict[ElementKey, str]]] = {}
-        for row in tx.execute(select(element_keys).where(c.tenant == self.tenant, c.log_id.in_(log_ids))):
-            of_connection = found.setdefault(row.log_id, {}).setdefault(row.connection, {})
-            of_connection[row.collection, row.foreign_key] = row.element_id
+        for log_id, connection, collection, foreign_key, element_id in tx.execute(
+            _KEYS, {"tenant": self.tenant, "log_ids": log_ids}
+        ):
+            found.setdefault(log_id, {}).setdefault(connection, {})[collection, foreign_key] = element_id
         return found
 
     def save(self, tx: Connection, stored: StoredLog, now: datetime) -> StoredLog:
@@ -251,7 +273,7 @@ class LogStore:
                 "updated_at": now,
             }
             if stored.new_key is None:
-                known.append({**row, "of_tenant": self.tenant, "of_log": stored.log_id})
+                known.append({**row, **self._found_by(stored)})
             else:
                 new.append({**row, "tenant": self.tenant, "log_id": stored.log_id, "routed_version": 0})
                 made.append((stored.log_id, stored.new_key))
@@ -391,18 +413,14 @@ class LogStore:
         where = and_(logs.c.tenant == self.tenant, logs.c.status == LogStatus.CLOSED)
         return list(tx.scalars(select(logs.c.log_id).where(where).order_by(logs.c.log_id)))
 
-    def is_routed(self, tx: Connection, stored: StoredLog) -> bool:
-        """Tell whether it was decided before what to send of a log as it stands, if only on another day."""
-        where = (logs.c.tenant == self.tenant, logs.c.log_id == stored.log_id)
-        return tx.scalar(select(logs.c.routed_version).where(*where)) in (stored.version, -1 - stored.version)
+    def routed(self, tx: Connection, routed: Collection[StoredLog]) -> None:
+        """Note that it is decided what to send of logs as they stand."""
+        if routed:
+            rows = [{**self._found_by(stored), "routed_version": stored.version} for stored in routed]
+            tx.execute(_UPDATE_LOG, rows)
 
-    def routed(self, tx: Connection, stored: StoredLog) -> None:
-        """Note that it is decided what to send of a log as it stands."""
-        tx.execute(
-            update(logs)
-            .where(logs.c.tenant == self.tenant, logs.c.log_id == stored.log_id)
-            .values(routed_version=stored.version)
-        )
+    def _found_by(self, stored: StoredLog) -> dict[str, str]:
+        return {"of_tenant": self.tenant, "of_log": stored.log_id}
 
 
 DONE_MEASURES = frozenset({MeasureStatus.GOAL_REACHED, MeasureStatus.NO_EFFECT, MeasureStatus.STOPPED})
@@ -438,10 +456,10 @@ def _first(days: list[date]) -> date | None:
     return min(days, default=None)
 
 
-def _side(row: Row[Any], sealer: Sealer) -> Side:
+def _side(row: Row[Any], sealer: Sealer, opened: Opened) -> Side:
     at, exchanged = f"/{row.connection}", _Exchanged()
     if row.sealed_base:
-        exchanged = _Exchanged.model_validate_json(sealer.open(f"records.sealed_base{at}", row.sealed_base))
+        exchanged = opened.of(row.sealed_base, sealer, f"records.sealed_base{at}", _Exchanged.model_validate_json)
     return Side(
         connection=row.connection,
         foreign_id=row.foreign_id,
@@ -449,8 +467,8 @@ def _side(row: Row[Any], sealer: Sealer) -> Side:
         change_hash=row.change_hash or "",
         mapping=row.mapping or "",
         mapping_version=row.mapping_version or 0,
-        record=json.loads(sealer.open(f"records.sealed_record{at}", row.sealed_record)),
-        seen=RelayLog.model_validate_json(sealer.open(f"records.sealed_seen{at}", row.sealed_seen)),
+        record=opened.of(row.sealed_record, sealer, f"records.sealed_record{at}", json.loads),
+        seen=opened.of(row.sealed_seen, sealer, f"records.sealed_seen{at}", RelayLog.model_validate_json),
         base=exchanged.base,
         sent=exchanged.sent,
         original=row.sealed_original and sealer.open(f"records.sealed_original{at}", row.sealed_original),
@@ -476,3 +494,19 @@ class _Exchanged(BaseModel):
 
 
 _UPDATE_LOG = update(logs).where(logs.c.tenant == bindparam("of_tenant"), logs.c.log_id == bindparam("of_log"))
+
+_OF_TENANT: BindParameter[str] = bindparam("tenant")
+_THESE: BindParameter[list[str]] = bindparam("log_ids", expanding=True)
+_BODIES = select(logs.c.log_id, logs.c.version, logs.c.routed_version, logs.c.content_hash, logs.c.sealed_body).where(
+    logs.c.tenant == _OF_TENANT, logs.c.log_id.in_(_THESE)
+)
+_SIDES = (
+    select(records).where(records.c.tenant == _OF_TENANT, records.c.log_id.in_(_THESE)).order_by(records.c.connection)
+)
+_KEYS = select(
+    element_keys.c.log_id,
+    element_keys.c.connection,
+    element_keys.c.collection,
+    element_keys.c.foreign_key,
+    element_keys.c.element_id,
+).where(element_keys.c.tenant == _OF_TENANT, element_keys.c.log_id.in_(_THESE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -34,11 +34,30 @@ class Tasks:
         self._tenant = tenant
         self._new_id = new_id
 
-    def set(self, tx: Connection, log_id: str, wanted: Iterable[NewTask], now: datetime) -> None:
-        """Make the standing tasks of a log exactly these. One that was done is not asked for again while it stands."""
+    def of_logs(self, tx: Connection, log_ids: Collection[str]) -> dict[str, list[Row[Any]]]:
+        """Return the tasks of logs that stand, open or done, by log."""
+        c, found = tasks.c, dict[str, list[Row[Any]]]()
+        kept = (c.tenant == self._tenant, c.log_id.in_(list(log_ids)), c.state != TaskState.GONE)
+        for row in tx.execute(select(tasks).where(*kept)):
+            found.setdefault(row.log_id, []).append(row)
+        return found
+
+    def set(
+        self,
+        tx: Connection,
+        log_id: str,
+        wanted: Iterable[NewTask],
+        now: datetime,
+        found: Mapping[str, Iterable[Row[Any]]] | None = None,
+    ) -> None:
+        """Make the standing tasks of a log exactly these. One that was done is not asked for again while it stands.
+
+        `found` is what `of_logs` found in this transaction.
+        """
         c = tasks.c
-        kept = (c.tenant == self._tenant, c.log_id == log_id, c.state != TaskState.GONE)
-        standing = {_about(row): row for row in tx.execute(select(tasks).where(*kept))}
+        if found is None:
+            found = self.of_logs(tx, [log_id])
+        standing = {_about(row): row for row in found.get(log_id, ())}
         asked = {_about(task): task for task in wanted}
         for about, row in standing.items():
             if about not in asked:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from hub.relaylog.codes import LogStatus
 from hub.store.connections import StopCode
 from hub.store.database import upsert
-from hub.store.events import Action, append
+from hub.store.events import Action, append, append_all
+from hub.store.leases import Lease, release
 from hub.store.tables import (
     DeliveryKind,
     DeliveryState,
@@ -197,17 +198,17 @@ class WorkStore:
             )
         ).first()
 
+    def of_logs(self, tx: Connection, log_ids: Collection[str], since: datetime) -> list[Row[Any]]:
+        """Return the changes of logs that are not ended, and those that were taken in since an instant."""
+        c = deliveries.c
+        mine = (c.tenant == self._tenant, c.log_id.in_(list(log_ids)), c.kind == DeliveryKind.UPDATE)
+        recent = and_(c.state == DeliveryState.DONE, c.done_at > since)
+        return list(tx.execute(select(deliveries).where(*mine, or_(c.state.in_(STANDING_DELIVERY), recent))))
+
     def known_deliveries(self, tx: Connection, ids: Iterable[str]) -> list[str]:
         """Return those of these ids that are a delivery's."""
         c = deliveries.c
         return list(tx.scalars(select(c.delivery_id).where(c.tenant == self._tenant, c.delivery_id.in_(list(ids)))))
-
-    def sent_since(self, tx: Connection, connection: str, log_id: str, since: datetime) -> int:
-        """Return how many changes of a log a connection has taken since an instant."""
-        c = deliveries.c
-        mine = (c.tenant == self._tenant, c.connection == connection, c.log_id == log_id)
-        where = (*mine, c.state == DeliveryState.DONE, c.done_at > since)
-        return tx.scalar(select(func.count()).select_from(deliveries).where(*where)) or 0
 
     def delivered(self, tx: Connection, connection: str, log_id: str) -> bool:
         """Tell whether a log was ever written to a connection."""
@@ -218,35 +219,27 @@ class WorkStore:
 
     def add_delivery(self, tx: Connection, new: NewDelivery, now: datetime) -> None:
         """Write down a delivery before anything is sent. Its id is the key of all its attempts."""
-        tx.execute(
-            insert(deliveries).values(
-                delivery_id=new.delivery_id,
-                tenant=self._tenant,
-                connection=new.connection,
-                log_id=new.log_id,
-                kind=new.kind,
-                state=DeliveryState.READY,
-                idempotency_key=new.delivery_id,
-                sealed_payload=new.sealed_payload,
-                view_hash=new.view_hash,
-                log_version=new.log_version,
-                mapping=new.mapping,
-                mapping_version=new.mapping_version,
-                attempts=0,
-                fence=0,
-                due_at=now,
-                created_at=now,
-            )
-        )
-        self._event(tx, DeliveryState.READY, new.delivery_id, new.log_id, now)
+        self.add_deliveries(tx, [new], now)
 
-    def due_deliveries(self, tx: Connection, kind: DeliveryKind, now: datetime) -> list[str]:
-        """Return the ids of deliveries of a kind that may be attempted now, the longest due first."""
+    def add_deliveries(self, tx: Connection, new: Collection[NewDelivery], now: datetime) -> None:
+        """Write deliveries down, as `add_delivery` does."""
+        if not new:
+            return
+        fixed = {"tenant": self._tenant, "state": DeliveryState.READY, "attempts": 0, "fence": 0}
+        times = {"due_at": now, "created_at": now}
+        rows = [{**fixed, **times, "idempotency_key": one.delivery_id, **vars(one)} for one in new]
+        tx.execute(insert(deliveries), rows)
+        told = [(one.delivery_id, {"log": one.log_id}) for one in new]
+        append_all(tx, self._tenant, DELIVERY_EVENTS[DeliveryState.READY], "delivery", told, ACTOR, now)
+
+    def due_deliveries(self, tx: Connection, kind: DeliveryKind, now: datetime) -> dict[str, str]:
+        """Return the connection of each delivery of a kind that may be attempted now, the longest due first."""
         c = deliveries.c
         free = or_(c.lease_until.is_(None), c.lease_until <= now)
         waiting = c.state.in_((DeliveryState.READY, DeliveryState.UNKNOWN))
         where = (c.tenant == self._tenant, c.kind == kind, waiting, c.due_at <= now, free)
-        return list(tx.scalars(select(c.delivery_id).where(*where).order_by(c.due_at, c.delivery_id)))
+        due = select(c.delivery_id, c.connection).where(*where).order_by(c.due_at, c.delivery_id)
+        return {row.delivery_id: row.connection for row in tx.execute(due)}
 
     def delivery(self, tx: Connection, delivery_id: str) -> Row[Any]:
         """Return one delivery."""
@@ -256,14 +249,18 @@ class WorkStore:
     def end_delivery(
         self, tx: Connection, delivery_id: str, state: DeliveryState, now: datetime, **values: object
     ) -> None:
-        """Write how a delivery stands; one that has ended keeps no payload."""
-        ended = {} if state in STANDING_DELIVERY else {"done_at": now, "sealed_payload": None}
-        changed = (
-            update(deliveries).where(deliveries.c.delivery_id == delivery_id).values(state=state, **ended, **values)
-        )
-        log_id = tx.scalar(changed.returning(deliveries.c.log_id))
+        """Write how a delivery stands that nobody is at work on; one that has ended keeps no payload."""
+        mine = update(deliveries).where(deliveries.c.delivery_id == delivery_id)
+        log_id = tx.scalar(mine.values(_ended(state, now) | values).returning(deliveries.c.log_id))
         if log_id:
             self._event(tx, state, delivery_id, log_id, now, values.get("error_class"))
+
+    def end_attempt(
+        self, tx: Connection, lease: Lease, log_id: str, state: DeliveryState, now: datetime, **values: object
+    ) -> None:
+        """Give a delivery back and write how it stands, as `end_delivery` does. Raises LeaseLost."""
+        release(tx, lease, **(_ended(state, now) | values))
+        self._event(tx, state, lease.row_id, log_id, now, values.get("error_class"))
 
     def mark_sending(self, tx: Connection, delivery_id: str, now: datetime) -> None:
         """Note that bytes are about to leave."""
@@ -352,3 +349,8 @@ class WorkStore:
         """Return every proof, in the order it came."""
         where = archived.c.tenant == self._tenant
         return list(tx.execute(select(archived).where(where).order_by(archived.c.archived_at, archived.c.log_id)))
+
+
+def _ended(state: DeliveryState, now: datetime) -> dict[str, object]:
+    ended = {} if state in STANDING_DELIVERY else {"done_at": now, "sealed_payload": None}
+    return {"state": state, **ended}

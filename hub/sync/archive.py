@@ -113,22 +113,19 @@ class Archivist:
 
     def _received(self, lease: Lease, package: Package, receipt: Receipt) -> None:
         with self._tenant.db.write() as tx:
-            guard(tx, lease)
             now, proof, delivery_id = self._tenant.now(), receipt.manifest_sha256, lease.row_id
-            self._tenant.work.end_delivery(tx, delivery_id, DeliveryState.DONE, now, receipt_ref=proof)
             log_id, revision = package.log_id, package.revision
+            self._tenant.work.end_attempt(tx, lease, log_id, DeliveryState.DONE, now, receipt_ref=proof)
             self._tenant.work.add_proof(tx, log_id, revision, self._archive.id, delivery_id, proof, now)
             self._tenant.work.drop_package_bytes(tx, log_id)
-            release(tx, lease)
 
     def _end(self, lease: Lease, state: DeliveryState, code: str) -> None:
         """Give a delivery back that has no proof: due again after a pause, or for a person."""
         now = self._tenant.now()
         with self._tenant.db.write() as tx:
             guard(tx, lease)
-            work = self._tenant.work
-            work.end_delivery(tx, lease.row_id, state, now, due_at=now + PAUSE, error_class=code)
-            release(tx, lease)
+            log_id = self._tenant.work.delivery(tx, lease.row_id).log_id
+            self._tenant.work.end_attempt(tx, lease, log_id, state, now, due_at=now + PAUSE, error_class=code)
 
     def _package_or_hold(self, log_id: str) -> str | None:
         """Package a log; where a mistake of ours breaks that off, the log is held and the others go on."""
@@ -154,8 +151,7 @@ class Archivist:
                 return None  # the archive has not taken the closing before this one yet
             settings = self._archive.settings(tenant.today())
             waits = self._waits(tx, stored, content) if settings else [HOLDS["not_whole"]]
-            tenant.inbox.set_holds(tx, log_id, self._archive.id, waits, now)
-            if settings is None or tenant.held(tx, log_id, self._archive.id):
+            if tenant.inbox.set_holds(tx, log_id, self._archive.id, waits, now) or settings is None:
                 return None
             revision = latest.revision + 1 if latest is not None else 1
             try:

@@ -8,8 +8,6 @@ from datetime import date, datetime
 from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection as Transaction
-
 from hub.connectors.archive.folder import Receipt
 from hub.connectors.base import Connector
 from hub.documents.arkivmelding import ArchiveSettings
@@ -95,10 +93,6 @@ class Tenant:
     work: WorkStore
     now: Callable[[], datetime]
     new_id: Callable[[], str]
-
-    def held(self, tx: Transaction, log_id: str, connection: str) -> bool:
-        """Tell whether any hold keeps a log from a connection; what a person has released does not."""
-        return any(hold.connection == connection for hold in self.inbox.open_holds(tx, log_id))
 
     def today(self) -> date:
         """Return the day that rules are asked on: the date in Norway."""

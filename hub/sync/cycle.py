@@ -5,6 +5,7 @@ The same steps serve a person at the command line and the engine's workers; each
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
@@ -31,6 +32,9 @@ _log = structlog.get_logger(__name__)
 
 BROKEN = NewHold("internal_error", "internal_error", Decider.OPERATOR, "the mistake is mended")
 """Stands on a log that a mistake of ours keeps from being routed; it is tried again in every cycle."""
+
+TOGETHER = 50
+"""So many logs are routed in one transaction."""
 
 TAKEN = "Another run of this connection is at work; wait for it"
 ROUTED_DAY = "_routed"
@@ -121,23 +125,25 @@ class Cycle:
         with self._tenant.db.write() as tx:
             self._begin_day(tx)
             changed = self._tenant.logs.changed_since_routed(tx)
-        router, made = Router(self._tenant), 0
-        for number, log_id in enumerate(changed, 1):
+        made = 0
+        for number in range(0, len(changed), TOGETHER):
             if self._stopping.is_set():
                 break
-            made += self._route(router, log_id)
-            self._progress("route", number, len(changed))
+            made += self._route(changed[number : number + TOGETHER])
+            self._progress("route", min(number + TOGETHER, len(changed)), len(changed))
         return made
 
-    def _route(self, router: Router, log_id: str) -> int:
+    def _route(self, log_ids: list[str]) -> int:
         try:
-            return router.route([log_id])
+            return Router(self._tenant).route(log_ids)
         except STORE_TROUBLE:
             raise
         except Exception as error:  # noqa: BLE001 - as `route` says
-            _log.error("sync:route:internal_error", log=log_id, exc_info=error)
+            if len(log_ids) > 1:  # then each is tried alone, so that the others go on
+                return sum(self._route([log_id]) for log_id in log_ids)
+            _log.error("sync:route:internal_error", log=log_ids[0], exc_info=error)
         with self._tenant.db.write() as tx:
-            self._tenant.inbox.add_hold(tx, log_id, None, BROKEN, self._tenant.now())
+            self._tenant.inbox.add_hold(tx, log_ids[0], None, BROKEN, self._tenant.now())
         return 0
 
     def _begin_day(self, tx: Transaction) -> None:
@@ -151,12 +157,12 @@ class Cycle:
         """Attempt every due delivery of a change once, and what these lead to."""
         deliverer = Deliverer(self._tenant, self._owner)
         tried: set[str] = set()
-        while waiting := [delivery_id for delivery_id in self._due(DeliveryKind.UPDATE) if delivery_id not in tried]:
-            for number, delivery_id in enumerate(waiting, 1):
+        while waiting := {key: to for key, to in self._due(DeliveryKind.UPDATE).items() if key not in tried}:
+            for number, (delivery_id, connection) in enumerate(waiting.items(), 1):
                 if self._stopping.is_set():
                     return
                 tried.add(delivery_id)
-                outcome, connection = deliverer.deliver(delivery_id), self._connection_of(delivery_id)
+                outcome = deliverer.deliver(delivery_id)
                 counted = result.sent if outcome is Outcome.SENT else result.failed
                 if outcome not in (Outcome.SUPERSEDED, Outcome.TAKEN):
                     counted[connection] = counted.get(connection, 0) + 1
@@ -165,8 +171,7 @@ class Cycle:
 
     def planned(self) -> dict[str, int]:
         """Return how many deliveries wait, by connection."""
-        waiting = [self._connection_of(delivery_id) for delivery_id in self._due(DeliveryKind.UPDATE)]
-        return {connection: waiting.count(connection) for connection in waiting}
+        return Counter(self._due(DeliveryKind.UPDATE).values())
 
     def archive(self, result: CycleResult) -> None:
         """Package closed logs and hand every due package over."""
@@ -182,14 +187,9 @@ class Cycle:
                 result.archived.append(delivery_id)
             self._progress("archive", number, len(waiting))
 
-    def _due(self, kind: DeliveryKind) -> list[str]:
+    def _due(self, kind: DeliveryKind) -> dict[str, str]:
         with self._tenant.db.read() as tx:
             return self._tenant.work.due_deliveries(tx, kind, self._tenant.now())
-
-    def _connection_of(self, delivery_id: str) -> str:
-        with self._tenant.db.read() as tx:
-            connection: str = self._tenant.work.delivery(tx, delivery_id).connection
-        return connection
 
 
 def reachable(connection: Connection) -> ConnectorError | None:

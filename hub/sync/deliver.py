@@ -34,8 +34,8 @@ from hub.mappings.language import MappingError
 from hub.relaylog.merge import Exchange, Merged, flatten
 from hub.relaylog.model import RelayLog
 from hub.store.connections import ConnectionState, stop_of
-from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, release
-from hub.store.logs import Side, StoredLog
+from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, claim_row, guard, release
+from hub.store.logs import Opened, Side, StoredLog
 from hub.store.tables import DeliveryState, deliveries
 from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN
 from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
@@ -72,6 +72,7 @@ class _Attempt:
 
     row: Row[Any]
     stored: StoredLog
+    opened: Opened
     side: Side
     merged: Merged
     planned: Plan
@@ -87,77 +88,80 @@ class Deliverer:
 
     def deliver(self, delivery_id: str) -> Outcome:
         """Make one attempt at a delivery, or leave it to whoever has it. A mistake of ours ends this delivery alone."""
-        now = self._tenant.now()
-        with self._tenant.db.write() as tx:
-            lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
-        if lease is None:
-            return Outcome.TAKEN
+        lease: Lease | None = None
         try:
+            prepared = self._prepare(delivery_id)
+            if isinstance(prepared, Outcome):
+                return prepared
+            lease, attempt = prepared
             with at_work(lease):
-                return self._attempt(lease)
+                return self._attempt(lease, attempt)
         except LeaseLost:
             return Outcome.TAKEN
         except STORE_TROUBLE:
             raise
         except Exception as error:  # noqa: BLE001 - the others go on
             _log.error("sync:delivery:internal_error", delivery=delivery_id, exc_info=error)
-            return self._broken(lease)
+            return self._broken(delivery_id, lease)
 
-    def _attempt(self, lease: Lease) -> Outcome:
-        attempt = self._prepare(lease)
-        if isinstance(attempt, Outcome):
-            return attempt
+    def _attempt(self, lease: Lease, attempt: _Attempt) -> Outcome:
         connection = self._tenant.connections[attempt.row.connection]
         if attempt.row.state is not DeliveryState.UNKNOWN or connection.connector.repeat == "key":
             return self._send(lease, connection, attempt)
         if connection.connector.repeat == "look_up":
             return self._look_up(lease, connection, attempt)
-        return self._hold(lease, OUTCOME_UNKNOWN)
+        return self._hold(lease, attempt.row, OUTCOME_UNKNOWN)
 
-    def _prepare(self, lease: Lease) -> _Attempt | Outcome:
-        """Plan again what is sent. Another plan than the one written down, or a stop, ends this delivery."""
+    def _prepare(self, delivery_id: str) -> tuple[Lease, _Attempt] | Outcome:
+        """Take a delivery and plan again what is sent. Another plan than was written down, or a stop, ends it."""
         tenant, now = self._tenant, self._tenant.now()
         with tenant.db.write() as tx:
-            guard(tx, lease)
-            row = tenant.work.delivery(tx, lease.row_id)
+            taken = claim_row(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
+            if taken is None:
+                return Outcome.TAKEN
+            lease, row = taken
             if row.connection not in tenant.connections:
-                self._end(tx, lease, DeliveryState.FAILED, error_class="not_configured")
+                self._end(tx, lease, row.log_id, DeliveryState.FAILED, error_class="not_configured")
                 return Outcome.FAILED
             if stop := stop_of(ConnectionState(tenant.organisation_number, row.connection).read(tx), now):
                 return self._wait(tx, lease, row.state, waiting(stop))
-            stored = tenant.logs.load(tx, row.log_id)
             connection = tenant.connections[row.connection]
-            side = stored.side(connection.id)
-            if side is None:
-                self._end(tx, lease, DeliveryState.SUPERSEDED)
+            attempt = self._planned(tx, row, connection)
+            if attempt is None:
+                self._end(tx, lease, row.log_id, DeliveryState.SUPERSEDED)
                 return Outcome.SUPERSEDED
-            attempt, as_written = self._planned(row, stored, connection, side)
+            as_written = view_hash(tenant, attempt.side, attempt.planned) == row.view_hash
             if row.state is DeliveryState.UNKNOWN:
                 return self._again(tx, lease, connection, attempt if as_written else self._as_sent(attempt))
             if not attempt.planned.stops and as_written:
                 tenant.work.mark_sending(tx, lease.row_id, now)
-                return attempt
-            self._end(tx, lease, DeliveryState.SUPERSEDED)
+                return lease, attempt
+            self._end(tx, lease, row.log_id, DeliveryState.SUPERSEDED)
         Router(tenant).route([row.log_id])
         return Outcome.SUPERSEDED
 
-    def _planned(self, row: Row[Any], stored: StoredLog, connection: Connection, side: Side) -> tuple[_Attempt, bool]:
-        """Return the attempt as it would be made now, and whether that is what was written down."""
-        tenant, day = self._tenant, self._tenant.today()
+    def _planned(self, tx: Transaction, row: Row[Any], connection: Connection) -> _Attempt | None:
+        """Return the attempt as it would be made now; None where the system has no record any more."""
+        tenant, day, opened = self._tenant, self._tenant.today(), Opened()
+        stored = tenant.logs.load(tx, row.log_id, opened)
+        side = stored.side(connection.id)
+        if side is None:
+            return None
         merged = merged_of(tenant, stored)
         planned = plan(connection, side, merged, stored.keys_of(connection.id), day, tenant.rules(day))
         held = {other.connection: other.seen for other in stored.sides}
-        return _Attempt(row, stored, side, merged, planned, held), view_hash(tenant, side, planned) == row.view_hash
+        return _Attempt(row, stored, opened, side, merged, planned, held)
 
-    def _again(self, tx: Transaction, lease: Lease, connection: Connection, attempt: _Attempt) -> _Attempt | Outcome:
+    def _again(
+        self, tx: Transaction, lease: Lease, connection: Connection, attempt: _Attempt
+    ) -> tuple[Lease, _Attempt] | Outcome:
         """What is sent again passes the gates again; what may no longer be sent is for a person."""
-        if connection.connector.repeat != "key":
-            return attempt
-        if attempt.planned.stops:
-            self._end(tx, lease, DeliveryState.HELD, error_class=OUTCOME_UNKNOWN)
-            return Outcome.HELD
-        self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
-        return attempt
+        if connection.connector.repeat == "key":
+            if attempt.planned.stops:
+                self._end(tx, lease, attempt.row.log_id, DeliveryState.HELD, error_class=OUTCOME_UNKNOWN)
+                return Outcome.HELD
+            self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
+        return lease, attempt
 
     def _as_sent(self, attempt: _Attempt) -> _Attempt:
         """Return an attempt with what was sent, where the log has moved on since: that is what is looked for.
@@ -181,7 +185,7 @@ class Deliverer:
             accepted = connection.connector.update(Outgoing(before, attempt.planned.after, row.idempotency_key))
         except (OutcomeUnknown, BadAnswer) as error:  # from no answer nothing may be concluded, refusal least of all
             if connection.connector.repeat == "never":
-                return self._hold(lease, OUTCOME_UNKNOWN)
+                return self._hold(lease, attempt.row, OUTCOME_UNKNOWN)
             return self._later(lease, row, DeliveryState.UNKNOWN, error)
         except Unavailable as error:
             return self._later(lease, row, unsent, error)
@@ -194,9 +198,9 @@ class Deliverer:
         except Misconfigured as error:
             if unsent is DeliveryState.UNKNOWN:
                 return self._later(lease, row, unsent, error)
-            return self._hold(lease, error.code)
+            return self._hold(lease, row, error.code)
         except ConnectorError as error:
-            return self._failed(lease, error.code)
+            return self._failed(lease, row, error.code)
         return self._received(lease, connection, attempt, accepted)
 
     def _received(self, lease: Lease, connection: Connection, attempt: _Attempt, accepted: Accepted) -> Outcome:
@@ -206,10 +210,11 @@ class Deliverer:
         try:
             read = connection.mapping.read(record.tree)
         except MappingError:
-            return self._failed(lease, "answer_unreadable")
+            return self._failed(lease, attempt.row, "answer_unreadable")
         with tenant.db.write() as tx:
-            guard(tx, lease)
-            stored = tenant.logs.load(tx, attempt.stored.log_id)
+            receipt = accepted.reference[:200]
+            self._end(tx, lease, attempt.row.log_id, DeliveryState.DONE, receipt_ref=receipt, error_class=None)
+            stored = tenant.logs.load(tx, attempt.row.log_id, attempt.opened)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
             view = attempt.planned.view
             sent = sent_as(connection, stored, attempt.side, view, attempt.planned.cleared)
@@ -220,10 +225,6 @@ class Deliverer:
                 stored = acknowledged(tenant, stored, attempt.merged, exchange)
             tenant.logs.save_sides(tx, [(stored, each) for each in stored.sides], None, now)
             remerge(tenant, tx, stored, now)
-            tenant.work.end_delivery(
-                tx, lease.row_id, DeliveryState.DONE, now, receipt_ref=accepted.reference[:200], error_class=None
-            )
-            release(tx, lease)
         return Outcome.SENT
 
     def _look_up(self, lease: Lease, connection: Connection, attempt: _Attempt, *, arrived: bool = False) -> Outcome:
@@ -284,13 +285,11 @@ class Deliverer:
             if side is not None and taken[Admission.UNCHANGED]:  # only its version is new: the next change names it
                 newer = replace(side, foreign_version=found.version, record=found.tree)
                 tenant.logs.save_side(tx, stored, newer, None, now)
+            log_id = attempt.row.log_id
             if receipt:
-                tenant.work.end_delivery(
-                    tx, lease.row_id, DeliveryState.DONE, now, receipt_ref=receipt[:200], error_class=None
-                )
-                release(tx, lease)
+                self._end(tx, lease, log_id, DeliveryState.DONE, receipt_ref=receipt[:200], error_class=None)
             else:
-                self._end(tx, lease, DeliveryState.SUPERSEDED, error_class="stale")
+                self._end(tx, lease, log_id, DeliveryState.SUPERSEDED, error_class="stale")
         Router(tenant).route([attempt.row.log_id])
         return Outcome.SENT if receipt else Outcome.SUPERSEDED
 
@@ -300,14 +299,12 @@ class Deliverer:
         asked = error.retry_after if isinstance(error, Unavailable) else None
         pause = (asked or PAUSES[min(number, len(PAUSES)) - 1]) if error else timedelta()
         with self._tenant.db.write() as tx:
-            guard(tx, lease)
             if isinstance(error, Waiting):
                 return self._wait(tx, lease, state, error)
             if number > len(PAUSES) and state is DeliveryState.READY:
                 state = DeliveryState.HELD
             code = error.code if error else None
-            self._tenant.work.end_delivery(tx, lease.row_id, state, now, due_at=now + pause, error_class=code)
-            release(tx, lease)
+            self._end(tx, lease, row.log_id, state, due_at=now + pause, error_class=code)
         return {DeliveryState.HELD: Outcome.HELD, DeliveryState.UNKNOWN: Outcome.UNKNOWN}.get(state, Outcome.LATER)
 
     def _wait(self, tx: Transaction, lease: Lease, state: DeliveryState, error: Waiting) -> Outcome:
@@ -316,32 +313,34 @@ class Deliverer:
         release(tx, lease, state=state, due_at=until, error_class=code, attempts=attempts)
         return Outcome.LATER
 
-    def _broken(self, lease: Lease) -> Outcome:
+    def _broken(self, delivery_id: str, lease: Lease | None) -> Outcome:
         """End an attempt that a mistake of ours broke off; where bytes may have left, its outcome is unknown."""
+        now = self._tenant.now()
         try:
-            with self._tenant.db.read() as tx:
-                row = self._tenant.work.delivery(tx, lease.row_id)
+            with self._tenant.db.write() as tx:
+                if lease is None:  # it broke off before it was anybody's
+                    lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
+                row = self._tenant.work.delivery(tx, delivery_id)
+            if lease is None:
+                return Outcome.TAKEN
             if row.state is DeliveryState.READY:
-                return self._hold(lease, INTERNAL_ERROR)
+                return self._hold(lease, row, INTERNAL_ERROR)
             return self._later(lease, row, DeliveryState.UNKNOWN, BROKEN)
         except LeaseLost:
             return Outcome.TAKEN
 
-    def _hold(self, lease: Lease, code: str) -> Outcome:
+    def _hold(self, lease: Lease, row: Row[Any], code: str) -> Outcome:
         with self._tenant.db.write() as tx:
-            guard(tx, lease)
-            self._end(tx, lease, DeliveryState.HELD, error_class=code)
+            self._end(tx, lease, row.log_id, DeliveryState.HELD, error_class=code)
         return Outcome.HELD
 
-    def _failed(self, lease: Lease, code: str) -> Outcome:
+    def _failed(self, lease: Lease, row: Row[Any], code: str) -> Outcome:
         with self._tenant.db.write() as tx:
-            guard(tx, lease)
-            self._end(tx, lease, DeliveryState.FAILED, error_class=code)
+            self._end(tx, lease, row.log_id, DeliveryState.FAILED, error_class=code)
         return Outcome.FAILED
 
-    def _end(self, tx: Transaction, lease: Lease, state: DeliveryState, error_class: str | None = None) -> None:
-        self._tenant.work.end_delivery(tx, lease.row_id, state, self._tenant.now(), error_class=error_class)
-        release(tx, lease)
+    def _end(self, tx: Transaction, lease: Lease, log_id: str, state: DeliveryState, **values: object) -> None:
+        self._tenant.work.end_attempt(tx, lease, log_id, state, self._tenant.now(), **values)
 
 
 def _without_its_echo(merged: Merged, connection: str, view: RelayLog) -> Merged:

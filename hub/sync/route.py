@@ -7,12 +7,15 @@ holds needs no sending and counts as exchanged.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row
 
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
@@ -21,7 +24,7 @@ from hub.relaylog.guardians import with_proposed, without
 from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, silent, unflatten
 from hub.relaylog.model import COLLECTIONS, Actor, Element, RelayLog
 from hub.relaylog.view import view
-from hub.store.events import Action, append
+from hub.store.events import Action, append_all
 from hub.store.inbox import NewHold
 from hub.store.logs import Side, StoredLog, Tree
 from hub.store.sealing import Purpose
@@ -31,7 +34,7 @@ from hub.sync.admit import OPEN_STATUS, merged_of, sides_as_systems, situation
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import Key, in_own_keys
 from hub.sync.sent import in_keys
-from hub.sync.tasks import set_tasks
+from hub.sync.tasks import set_tasks, standing_tasks
 
 
 @dataclass(frozen=True)
@@ -153,153 +156,163 @@ class Router:
         self._tenant = tenant
 
     def route(self, log_ids: Iterable[str]) -> int:
-        """Route logs, each in its own transaction; return how many deliveries were written down."""
-        made = 0
-        for log_id in log_ids:
-            with self._tenant.db.write() as tx:
-                made += self._log(tx, self._tenant.logs.load(tx, log_id))
-        return made
+        """Route logs in one transaction, so hand in a few; return how many deliveries were written down."""
+        with self._tenant.db.write() as tx:
+            return _Desk(self._tenant, tx, list(log_ids)).route()
 
-    def _log(self, tx: Transaction, stored: StoredLog) -> int:
-        now, day = self._tenant.now(), self._tenant.today()
+
+class _Desk:
+    """Some logs that are routed together, with what stands about them: read once for all of them."""
+
+    def __init__(self, tenant: Tenant, tx: Transaction, log_ids: list[str]) -> None:
+        self._tenant = tenant
+        self._tx = tx
+        self._now, self._day = tenant.now(), tenant.today()
+        self._rules = tenant.rules(self._day)
+        self._logs = tenant.logs.load_all(tx, log_ids)
+        self._holds = tenant.inbox.holds_of(tx, log_ids)
+        self._tasks = standing_tasks(tenant, tx, log_ids)
+        self._standing: dict[tuple[str, str], Row[Any]] = {}
+        self._sent: Counter[tuple[str, str]] = Counter()
+        for row in tenant.work.of_logs(tx, log_ids, self._now - HOUR):
+            if row.state is DeliveryState.DONE:
+                self._sent[row.log_id, row.connection] += 1
+            else:
+                self._standing[row.log_id, row.connection] = row
+        self._deliveries: list[NewDelivery] = []
+        self._routed: list[StoredLog] = []
+        self._told: list[tuple[str, dict[str, str | int]]] = []
+
+    def route(self) -> int:
+        """Decide about every log and write it down; return how many deliveries there are to be."""
+        tenant, tx = self._tenant, self._tx
+        for stored in self._logs.values():
+            self._log(stored)
+        tenant.work.add_deliveries(tx, self._deliveries, self._now)
+        tenant.logs.routed(tx, self._routed)
+        append_all(tx, tenant.organisation_number, Action.LOG_ROUTED, "log", self._told, "hub", self._now)
+        return len(self._deliveries)
+
+    def _log(self, stored: StoredLog) -> None:
         if not stored.sides:
-            self._tenant.logs.routed(tx, stored)
-            return 0
-        rules = self._tenant.rules(day)
-        merged, fresh = merged_of(self._tenant, stored), not self._tenant.logs.is_routed(tx, stored)
-        self._hold_special(tx, stored, merged, now)
-        set_tasks(self._tenant, tx, stored, with_proposed(merged.log, merged.proposed), rules, day)
+            self._routed.append(stored)
+            return
+        merged, fresh = merged_of(self._tenant, stored), not stored.was_routed
+        self._hold_special(stored, merged)
+        asked = with_proposed(merged.log, merged.proposed)
+        set_tasks(self._tenant, self._tx, stored, asked, self._rules, self._day, self._tasks)
         told: dict[str, Given] = {}
         for connection in self._tenant.connections.values():
             side = stored.side(connection.id)
             if side is None:
-                self._ask_for_record(tx, stored, connection, rules, day, now)
+                self._ask_for_record(stored, connection)
             elif connection.deliver:
-                planned = plan(connection, side, merged, stored.keys_of(connection.id), day, rules)
-                settled, told[connection.id] = self._settle(tx, stored, connection, side, merged, planned, now)
+                planned = plan(connection, side, merged, stored.keys_of(connection.id), self._day, self._rules)
+                settled, told[connection.id] = self._settle(stored, connection, side, merged, planned)
                 if settled is not stored:
                     stored, merged = settled, merged_of(self._tenant, settled)
-        if not self._in_flight(tx, stored):
-            self._tenant.logs.routed(tx, stored)
+        if not self._in_flight(stored):
+            self._routed.append(stored)
         if fresh or Given.SENT in told.values():
-            self._note(tx, stored, told, now)
-        return list(told.values()).count(Given.SENT)
+            self._note(stored, told)
 
-    def _hold_special(self, tx: Transaction, stored: StoredLog, merged: Merged, now: datetime) -> None:
+    def _hold_special(self, stored: StoredLog, merged: Merged) -> None:
         """Hold the whole log where it concerns violence or somebody protected; a release is for what it says now."""
         found = special_stops(with_proposed(merged.log, merged.proposed))
         now_said = situation(self._tenant, merged.log) if found else ""
         wanted = [replace(_hold(stop), situation=now_said if stop.reason in RELEASABLE else "") for stop in found]
-        self._tenant.inbox.set_holds(tx, stored.log_id, None, wanted, now)
+        self._set_holds(stored, None, wanted)
 
-    def _note(self, tx: Transaction, stored: StoredLog, told: dict[str, Given], now: datetime) -> None:
-        """Write down what was decided for each connection, so that it can be told afterwards."""
+    def _set_holds(self, stored: StoredLog, connection: str | None, wanted: list[NewHold]) -> bool:
+        return self._tenant.inbox.set_holds(self._tx, stored.log_id, connection, wanted, self._now, self._holds)
+
+    def _note(self, stored: StoredLog, told: dict[str, Given]) -> None:
+        """Note what was decided for each connection, so that it can be told afterwards."""
         given = {f"to_{name.rpartition('/')[2]}": str(what) for name, what in told.items()}
-        number, version = self._tenant.organisation_number, stored.version
-        append(tx, number, Action.LOG_ROUTED, "log", stored.log_id, "hub", now, version=version, **given)
+        self._told.append((stored.log_id, {"version": stored.version, **given}))
 
-    def _in_flight(self, tx: Transaction, stored: StoredLog) -> bool:
+    def _in_flight(self, stored: StoredLog) -> bool:
         """Tell whether a delivery of unknown outcome keeps a newer one from being written down: route again then."""
         return any(
-            standing is not None and not gives_way(standing)
+            (standing := self._standing.get((stored.log_id, name))) is not None and not gives_way(standing)
             for name in self._tenant.connections
-            for standing in [self._tenant.work.open_delivery(tx, name, stored.log_id, DeliveryKind.UPDATE)]
         )
 
     def _settle(
-        self,
-        tx: Transaction,
-        stored: StoredLog,
-        connection: Connection,
-        side: Side,
-        merged: Merged,
-        planned: Plan,
-        now: datetime,
+        self, stored: StoredLog, connection: Connection, side: Side, merged: Merged, planned: Plan
     ) -> tuple[StoredLog, Given]:
         """Write down what follows from a plan: holds, a delivery, or that there is nothing to send."""
         wanted = [_hold(stop) for stop in planned.stops if not stop.of_log] if planned.changes else []
         if connection.first_contact == "hold" and planned.changes and not planned.stops:
-            wanted += [] if self._tenant.work.delivered(tx, connection.id, stored.log_id) else [FIRST_CONTACT]
-        if (
-            planned.changes
-            and self._tenant.work.sent_since(tx, connection.id, stored.log_id, now - HOUR) >= MOST_AN_HOUR
-        ):
+            known = self._tenant.work.delivered(self._tx, connection.id, stored.log_id)
+            wanted += [] if known else [FIRST_CONTACT]
+        if planned.changes and self._sent[stored.log_id, connection.id] >= MOST_AN_HOUR:
             wanted.append(RESTLESS)
-        self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
-        if planned.stops or self._tenant.held(tx, stored.log_id, connection.id):
-            self._supersede(tx, stored, connection, view_hash="", now=now)
+        held = self._set_holds(stored, connection.id, wanted)
+        if planned.stops or held:
+            self._supersede(stored, connection, view_hash="")
             return stored, Given.HELD
         if not planned.changes:
-            self._supersede(tx, stored, connection, view_hash="", now=now)
-            return self._exchanged(tx, stored, side, merged, planned, now), Given.NOTHING_NEW
-        sent = self._deliver(tx, stored, connection, side, planned, now)
-        return stored, Given.SENT if sent else Given.WAITS
+            self._supersede(stored, connection, view_hash="")
+            return self._exchanged(stored, side, merged, planned), Given.NOTHING_NEW
+        return stored, Given.SENT if self._deliver(stored, connection, side, planned) else Given.WAITS
 
-    def _exchanged(
-        self, tx: Transaction, stored: StoredLog, side: Side, merged: Merged, planned: Plan, now: datetime
-    ) -> StoredLog:
+    def _exchanged(self, stored: StoredLog, side: Side, merged: Merged, planned: Plan) -> StoredLog:
         """Note that a system holds what it may see: nothing is sent, and what is equal is agreed."""
         exchange = Exchange(side.connection, planned.view, side.seen, planned.cleared)
         settled = acknowledged(self._tenant, stored, merged, exchange)
         if settled == stored:
             return stored
         changed = [side for side in settled.sides if side != stored.side(side.connection)]
-        self._tenant.logs.save_sides(tx, [(settled, side) for side in changed], None, now)
-        return self._tenant.logs.save(tx, settled, now)
+        self._tenant.logs.save_sides(self._tx, [(settled, side) for side in changed], None, self._now)
+        return self._tenant.logs.save(self._tx, settled, self._now)
 
-    def _deliver(
-        self, tx: Transaction, stored: StoredLog, connection: Connection, side: Side, planned: Plan, now: datetime
-    ) -> bool:
+    def _deliver(self, stored: StoredLog, connection: Connection, side: Side, planned: Plan) -> bool:
+        """Write a delivery down. False where the same one waits, or one of unknown outcome blocks."""
         hashed = view_hash(self._tenant, side, planned)
-        if not self._supersede(tx, stored, connection, hashed, now):
+        if not self._supersede(stored, connection, hashed):
             return False
         delivery_id = self._tenant.new_id()
         payload = json.dumps(
             {"view": planned.view.model_dump(mode="json", exclude_defaults=True), "cleared": list(planned.cleared)}
         ).encode()
-        delivery = NewDelivery(
-            delivery_id=delivery_id,
-            connection=connection.id,
-            log_id=stored.log_id,
-            kind=DeliveryKind.UPDATE,
-            sealed_payload=stored.sealer.seal(f"deliveries.sealed_payload/{delivery_id}", payload),
-            view_hash=hashed,
-            log_version=stored.version,
-            mapping=connection.mapping.id,
-            mapping_version=connection.mapping.version,
+        self._deliveries.append(
+            NewDelivery(
+                delivery_id=delivery_id,
+                connection=connection.id,
+                log_id=stored.log_id,
+                kind=DeliveryKind.UPDATE,
+                sealed_payload=stored.sealer.seal(f"deliveries.sealed_payload/{delivery_id}", payload),
+                view_hash=hashed,
+                log_version=stored.version,
+                mapping=connection.mapping.id,
+                mapping_version=connection.mapping.version,
+            )
         )
-        self._tenant.work.add_delivery(tx, delivery, now)
         return True
 
-    def _supersede(
-        self, tx: Transaction, stored: StoredLog, connection: Connection, view_hash: str, now: datetime
-    ) -> bool:
+    def _supersede(self, stored: StoredLog, connection: Connection, view_hash: str) -> bool:
         """Make room for a delivery of a view. False when the same one waits, or one of unknown outcome blocks."""
-        standing = self._tenant.work.open_delivery(tx, connection.id, stored.log_id, DeliveryKind.UPDATE)
+        standing = self._standing.get((stored.log_id, connection.id))
         if standing is None:
             return True
         if not gives_way(standing) or standing.view_hash == view_hash:
             return False
-        self._tenant.work.end_delivery(tx, standing.delivery_id, DeliveryState.SUPERSEDED, now)
+        self._tenant.work.end_delivery(self._tx, standing.delivery_id, DeliveryState.SUPERSEDED, self._now)
         return True
 
-    def _ask_for_record(
-        self, tx: Transaction, stored: StoredLog, connection: Connection, rules: Rules, day: date, now: datetime
-    ) -> None:
+    def _ask_for_record(self, stored: StoredLog, connection: Connection) -> None:
         """A consent names a reader whose system has no record of the child: to make one is for a person."""
-        wanted = [NO_RECORD] if self._awaits_record(tx, stored, connection, rules, day) else []
-        self._tenant.inbox.set_holds(tx, stored.log_id, connection.id, wanted, now)
+        self._set_holds(stored, connection.id, [NO_RECORD] if self._awaits_record(stored, connection) else [])
 
-    def _awaits_record(
-        self, tx: Transaction, stored: StoredLog, connection: Connection, rules: Rules, day: date
-    ) -> bool:
+    def _awaits_record(self, stored: StoredLog, connection: Connection) -> bool:
         if not connection.deliver or stored.log.status not in OPEN_STATUS or special_stops(stored.log):
             return False
-        if self._tenant.work.cursor(tx, connection.id) is None:
-            return False
         readers: frozenset[Service] = connection.services if connection.readers == "unit" else connection.readers
-        asked = [opened(stored.log, reader, day, rules.consent) for reader in readers]
-        return any(isinstance(answer, Opened) for answer in asked)
+        asked = (opened(stored.log, reader, self._day, self._rules.consent) for reader in readers)
+        if not any(isinstance(answer, Opened) for answer in asked):
+            return False
+        return self._tenant.work.cursor(self._tx, connection.id) is not None
 
 
 HOUR = timedelta(hours=1)

@@ -6,10 +6,12 @@ must see to it that it is used no more. Baton and life of a log are for the lead
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection as Transaction
+from sqlalchemy import Row
 
 from hub.relaylog.baton import baton
 from hub.relaylog.codes import Part
@@ -38,10 +40,23 @@ def done(tenant: Tenant, task_id: str, who: str) -> None:
         raise NoSuchTask(f"No task {task_id} to tick off. `hub inbox list --kind task` shows those there are")
 
 
-def set_tasks(tenant: Tenant, tx: Transaction, stored: StoredLog, log: RelayLog, rules: Rules, day: date) -> None:
-    """Make the tasks of a log what they are on a day."""
+def standing_tasks(tenant: Tenant, tx: Transaction, log_ids: Collection[str]) -> dict[str, list[Row[Any]]]:
+    """Return the tasks of logs that stand, by log."""
+    return Tasks(tenant.organisation_number, tenant.new_id).of_logs(tx, log_ids)
+
+
+def set_tasks(
+    tenant: Tenant,
+    tx: Transaction,
+    stored: StoredLog,
+    log: RelayLog,
+    rules: Rules,
+    day: date,
+    found: Mapping[str, list[Row[Any]]],
+) -> None:
+    """Make the tasks of a log what they are on a day; `found` is what `standing_tasks` found in this transaction."""
     wanted = [*_to_stop_using(tenant, tx, stored, log, rules, day), *_for_leader(log, rules)]
-    Tasks(tenant.organisation_number, tenant.new_id).set(tx, stored.log_id, wanted, tenant.now())
+    Tasks(tenant.organisation_number, tenant.new_id).set(tx, stored.log_id, wanted, tenant.now(), found)
 
 
 def _to_stop_using(
