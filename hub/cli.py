@@ -98,7 +98,7 @@ def demo(
     serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards with a status page.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the status page; 0 takes a free one.")] = 8080,
 ) -> None:
-    """Show the whole way of a relay log: two simulated systems, one made-up municipality, one archive."""
+    """Show the whole way of a relay log: simulated systems, one made-up municipality, one archive."""
     from hub.sandbox.demo import Demo, run_demo
 
     run_demo(Demo(folder, config, children, seed, edit, json_file, serve, port))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +20,7 @@ console = Console(highlight=False, emoji=False, markup=False)
 
 def table(title: str, *columns: str) -> Table:
     """Return a table whose first column is words and the rest numbers."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    made = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
         made.add_column(column, justify="left" if number == 0 else "right")
     return made
@@ -91,6 +92,15 @@ def show_held(held: dict[str, int]) -> None:
         made = table("Held until released", "reason", "logs")
         for reason, count in held.items():
             made.add_row(reason, str(count))
+        console.print(made)
+
+
+def show_asked(asked: dict[str, int]) -> None:
+    """Show what waits for people beside what is held: by kind, and by reason where it has one."""
+    if asked:
+        made = table("Asked of people", "what", "number")
+        for what, count in asked.items():
+            made.add_row(what, str(count))
         console.print(made)
 
 

@@ -9,7 +9,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,9 +20,9 @@ import httpx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from hub.bootstrap import Hub, check_assumptions, open_hub, read_settings, system_clock
-from hub.commands.console import console, show_held, table
+from hub.commands.console import console, show_asked, show_held, table
 from hub.operate.logging import configure_logging
-from hub.operate.report import Reports, TenantStatus
+from hub.operate.report import InboxItem, Reports, TenantStatus
 from hub.sandbox.environment import FILES, environment
 from hub.sandbox.fileservices import FileServices
 from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
@@ -77,7 +78,7 @@ def run_demo(demo: Demo) -> None:
             status = replace(status, held=reports.held(MUNICIPALITY_ORGNR))  # the children are invented
             packages = _packages(hub, result)
             summary = {
-                **_summary(result, status, packages),
+                **_summary(result, status, _asked(reports.inbox(MUNICIPALITY_ORGNR)), packages),
                 "seconds": round(time.monotonic() - began, 1),
                 "peak_mib": _peak(),
             }
@@ -154,7 +155,16 @@ def _packages(hub: Hub, result: CycleResult) -> list[str]:
     return sorted(str(path) for path in root.glob("*/*") if path.name in wanted)
 
 
-def _summary(result: CycleResult, status: TenantStatus, packages: list[str]) -> dict[str, object]:
+def _asked(inbox: Iterable[InboxItem]) -> dict[str, int]:
+    """Count what waits for people beside what is held: proposals and tasks by what they are about, the rest by kind."""
+    told = ("proposal", "task", "quarantine")
+    asked = Counter(f"{item.kind}: {item.reason}" if item.kind in told else item.kind for item in inbox)
+    return {what: asked[what] for what in sorted(asked) if what != "hold"}
+
+
+def _summary(
+    result: CycleResult, status: TenantStatus, asked: dict[str, int], packages: list[str]
+) -> dict[str, object]:
     systems = {}
     for each in status.connections:
         pulled = result.pulls[each.connection]
@@ -170,6 +180,7 @@ def _summary(result: CycleResult, status: TenantStatus, packages: list[str]) -> 
     return {
         "systems": systems,
         "held": status.held,
+        "asked": asked,
         "archived": len(result.archived),
         "packages": packages,
         "logs": status.logs,
@@ -182,15 +193,17 @@ def _peak() -> float:
 
 
 def _show(summary: dict[str, object], folder: Path) -> None:
-    systems, held = summary["systems"], summary["held"]
+    systems, held, asked = summary["systems"], summary["held"], summary["asked"]
     assert isinstance(systems, dict)  # noqa: S101 - what _summary made
     assert isinstance(held, dict)  # noqa: S101
+    assert isinstance(asked, dict)  # noqa: S101
     columns = ("system", "read", "new", "changed", "sent", "held", "quarantined", "conflicts", "failed")
     made = table(f"{MUNICIPALITY_NAME}: {summary['logs']} logs", *columns)
     for name, counts in systems.items():
         made.add_row(name, *(str(counts[column]) for column in columns[1:]))
     console.print(made)
     show_held(held)
+    show_asked(asked)
     console.print(
         f"Archived now: {summary['archived']}, in all {summary['archived_in_all']}. Packages: {folder / 'arkiv'}"
     )

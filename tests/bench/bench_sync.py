@@ -79,10 +79,16 @@ def test_pull_beside_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_deliveries_one_by_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """1,000 changes to a sink on this machine: routed, sent, answered and agreed on, one at a time."""
+    with OtherSide(tmp_path / "bare-other", 1_000) as other:
+        (bare,) = ran(sys.executable, ["-m", "tests.bench.peers.bare_delivering", str(other.port)], tmp_path / "bare")
     with OtherSide(tmp_path / "other", 1_000) as other:
         what = ["-m", "tests.bench.peers.delivering", str(other.port)]
         routed, delivered = ran(sys.executable, what, tmp_path / "hub")
-    lines = [row("routed", routed, 1_000), row("delivered", delivered, 1_000)]
+    lines = [
+        row("httpx and two commits, nothing else", bare, 1_000),
+        row("hub: routed", routed, 1_000),
+        row("hub: delivered", delivered, 1_000),
+    ]
     show(capsys, "| one by one, SQLite | a second | CPU each, µs | peak MiB |", lines)
 
 
