@@ -31,18 +31,19 @@ from hub.connectors.base import (
     Waiting,
 )
 from hub.mappings.language import MappingError
-from hub.relaylog.merge import Exchange, Merged, flatten
+from hub.relaylog.merge import Merged, flatten
 from hub.relaylog.model import RelayLog
 from hub.store.connections import ConnectionState, stop_of
 from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, claim_row, guard, release
 from hub.store.logs import Opened, Side, StoredLog
 from hub.store.tables import DeliveryState, deliveries
 from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN
-from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
+from hub.sync.admit import Admission, Admitter, merged_of
+from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
 from hub.sync.gate import waiting
 from hub.sync.identity import in_hub_ids, in_own_keys
-from hub.sync.route import Plan, Router, acknowledged, plan, view_hash
+from hub.sync.route import Plan, Router, plan, view_hash
 from hub.sync.sent import in_keys, kept_payload, sent_as
 from hub.sync.trouble import STORE_TROUBLE
 
@@ -205,8 +206,7 @@ class Deliverer:
 
     def _received(self, lease: Lease, connection: Connection, attempt: _Attempt, accepted: Accepted) -> Outcome:
         """Write down the receipt, and agree on what the receiver now holds."""
-        tenant, now = self._tenant, self._tenant.now()
-        record = accepted.record
+        tenant, record = self._tenant, accepted.record
         try:
             read = connection.mapping.read(record.tree)
         except MappingError:
@@ -216,15 +216,8 @@ class Deliverer:
             self._end(tx, lease, attempt.row.log_id, DeliveryState.DONE, receipt_ref=receipt, error_class=None)
             stored = tenant.logs.load(tx, attempt.row.log_id, attempt.opened)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
-            view = attempt.planned.view
-            sent = sent_as(connection, stored, attempt.side, view, attempt.planned.cleared)
-            stored = take_in(tenant, connection, tx, stored, record, read, change_hash, sent)
-            side = stored.side(connection.id)
-            if side is not None:
-                exchange = Exchange(connection.id, view, side.seen, attempt.planned.cleared, attempt.held)
-                stored = acknowledged(tenant, stored, attempt.merged, exchange)
-            tenant.logs.save_sides(tx, [(stored, each) for each in stored.sides], None, now)
-            remerge(tenant, tx, stored, now)
+            sending = Sending(attempt.side, attempt.merged, attempt.planned, attempt.held)
+            agree(tenant, tx, connection, stored, sending, record, read, change_hash)
         return Outcome.SENT
 
     def _look_up(self, lease: Lease, connection: Connection, attempt: _Attempt, *, arrived: bool = False) -> Outcome:

@@ -15,20 +15,19 @@ from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.payloads.base import PayloadError
 from hub.payloads.registry import payload
-from hub.relaylog.merge import Exchange
 from hub.store.decisions import Choice, NewDecision, Who, keep
 from hub.store.events import Action, append
 from hub.store.inbox import KeptRecord
 from hub.store.leases import LEASE, Lease, guard, release, renew
 from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.store.work import OUTCOME_UNKNOWN, NewDelivery
-from hub.sync.admit import Admission, Admitter, merged_of, remerge, take_in
+from hub.sync.admit import Admission, Admitter, merged_of
+from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
 from hub.sync.decide import CannotDecide
 from hub.sync.kept import from_kept
 from hub.sync.pull import PullResult
-from hub.sync.route import Router, acknowledged, plan, view_hash
-from hub.sync.sent import sent_as
+from hub.sync.route import Router, plan, view_hash
 
 WHY = "replay"
 """What started such a run, as its row says."""
@@ -135,7 +134,9 @@ def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | 
         data = {"log": row.log_id, "choice": choice.value}
         action = Action.PERSON_DELIVERY_DECIDED
         append(tx, tenant.organisation_number, action, "delivery", delivery_id, who.id, now, **data)
-        if sent:
+        if row.kind is DeliveryKind.CREATE:
+            plans.decided(tenant, tx, row, sent=sent)
+        elif sent:
             _arrived(tenant, tx, row)
         elif row.state is DeliveryState.FAILED:  # its payload is gone: what is to be sent now is written down anew
             tenant.work.end_delivery(tx, delivery_id, DeliveryState.SUPERSEDED, now)
@@ -151,7 +152,7 @@ def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | 
 def _ended_badly(tenant: Tenant, tx: Transaction, delivery_id: str, *, sent: bool | None) -> Row[Any]:
     row = tenant.work.delivery(tx, delivery_id)
     unsure = row.state is DeliveryState.UNKNOWN or row.error_class == OUTCOME_UNKNOWN
-    unknown = unsure and row.kind is DeliveryKind.UPDATE  # an archive knows a delivery by its id
+    unknown = unsure and row.kind is not DeliveryKind.ARCHIVE  # an archive knows a delivery by its id
     if row.state not in (DeliveryState.FAILED, DeliveryState.HELD, DeliveryState.UNKNOWN):
         raise CannotDecide(f"Delivery {delivery_id} is {row.state}. Only failed, held and unknown ones are decided")
     if unknown is (sent is None):
@@ -199,18 +200,4 @@ def _arrived(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
     held = {other.connection: other.seen for other in stored.sides}
     written = SourceRecord(side.foreign_id, side.foreign_version, planned.after, side.original)
     read = connection.mapping.read(planned.after)
-    stored = take_in(
-        tenant,
-        connection,
-        tx,
-        stored,
-        written,
-        read,
-        "",
-        sent_as(connection, stored, side, planned.view, planned.cleared),
-    )
-    now_there = stored.side(connection.id) or side
-    exchange = Exchange(connection.id, planned.view, now_there.seen, planned.cleared, held)
-    stored = acknowledged(tenant, stored, merged, exchange)
-    tenant.logs.save_sides(tx, [(stored, each) for each in stored.sides], None, now)
-    remerge(tenant, tx, stored, now)
+    agree(tenant, tx, connection, stored, Sending(side, merged, planned, held), written, read, change_hash="")
