@@ -128,6 +128,37 @@ def test_every_stop_is_listed_with_its_reason(runs: Runs) -> None:
     } <= set(runs.first["held"])
 
 
+STOPPED_BY = {
+    "barred_guardian": "held: guardian_barred",
+    "child_welfare_without_consent": "held: no_consent",
+    "consent_withdrawn": "held: consent_withdrawn",
+    "ordinary_school": "held: no_record_at_receiver",
+    "paper_form": "asked: match",
+    "ppt_without_consent": "held: no_consent",
+    "protected_confidential": "held: free_text_unread",
+    "protected_strict": "held: address_protected",
+    "shared_conflict": "conflict",
+    "shared_residence_one_signed": "held: consent_pending",
+    "violence": "held: violence",
+    "broken": "in quarantine",
+}
+SENT_OR_ARCHIVED = {
+    "shared_level_2": "sent",
+    "shared_residence_both_signed": "sent",
+    "youth_of_16": "sent",
+    "moved_away": "archived",
+    "pregnant_to_child": "archived",
+}
+
+
+@pytest.mark.parametrize(("story", "became"), (STOPPED_BY | SENT_OR_ARCHIVED).items())
+def test_each_child_shows_its_rule(runs: Runs, story: str, became: str) -> None:
+    """The summary tells of every story what became of its children, and by which rule."""
+    counts = runs.first["stories"][story]
+    assert counts[became] > 0
+    assert ("sent" in counts) <= (story in ("barred_guardian", "shared_conflict") or became == "sent")
+
+
 def test_exactly_the_closed_logs_that_may_be_are_archived(runs: Runs) -> None:
     """The national ids in the packages are those of the closed logs, less violence and strict protection."""
     archived = []

@@ -89,7 +89,7 @@ def short(connection: str) -> str:
 def show_held(held: dict[str, int]) -> None:
     """Show what is held, by reason."""
     if held:
-        made = table("Held until released", "reason", "logs")
+        made = table("Held until released", "reason", "holds")
         for reason, count in held.items():
             made.add_row(reason, str(count))
         console.print(made)

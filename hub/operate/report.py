@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, or_, select
 
 from hub.operate.words import in_words
 from hub.store.connections import ConnectionState, Stop, stop_of
@@ -195,6 +195,34 @@ class Reports:
         """Return open holds by their true reason: for who may decide, and for children that are invented."""
         return dict(sorted(Counter(row.reason for row in self._open_holds(tenant)).items()))
 
+    def of_logs(self, tenant: str) -> dict[str, Counter[str]]:
+        """Count for every log what was sent and archived, and what waits, by true reason: for invented children."""
+        with self._db.read() as tx:
+            found = {
+                log_id: Counter[str]() for log_id in tx.scalars(select(logs.c.log_id).where(logs.c.tenant == tenant))
+            }
+            d = deliveries.c
+            sent = _log_ids(deliveries, tenant).where(d.kind == DeliveryKind.UPDATE, d.state == DeliveryState.DONE)
+            told = [(log_id, "sent") for log_id in tx.scalars(sent)]
+            told += [(log_id, "archived") for log_id in tx.scalars(_log_ids(archived, tenant))]
+            told += [(row.log_id, f"held: {row.reason}") for row in _standing(tx, holds, tenant, HoldState.OPEN)]
+            told += [(row.log_id, "conflict") for row in _standing(tx, conflicts, tenant, ConflictState.OPEN)]
+            told += [(row.log_id, f"asked: {row.kind}") for row in _standing(tx, proposals, tenant, ProposalState.OPEN)]
+            told += [(row.log_id, f"task: {row.reason}") for row in _standing(tx, tasks, tenant, TaskState.OPEN)]
+        for log_id, what in told:
+            if log_id in found:
+                found[log_id][what] += 1
+        return found
+
+    def records_of(self, tenant: str) -> dict[tuple[str, str], str]:
+        """Return the log of every record by connection and the system's own id."""
+        c = records.c
+        with self._db.read() as tx:
+            rows = tx.execute(
+                select(c.connection, c.foreign_id, c.log_id).where(c.tenant == tenant, c.log_id.is_not(None))
+            )
+            return {(row.connection, row.foreign_id): row.log_id for row in rows}
+
     def inbox(self, tenant: str, kind: str = "", connection: str = "") -> list[InboxItem]:
         """Return what waits for a person, the oldest first; of one kind or about one connection where asked.
 
@@ -262,6 +290,10 @@ class Reports:
         where = (holds.c.tenant == tenant, holds.c.state == HoldState.OPEN)
         with self._db.read() as tx:
             return list(tx.execute(select(holds).where(*where).order_by(holds.c.since, holds.c.hold_id)))
+
+
+def _log_ids(table: Table[Any], tenant: str) -> Select[str]:
+    return select(table.c.log_id).where(table.c.tenant == tenant)
 
 
 def _is(table: Table[Any], tenant: str, column: str, value: str) -> ColumnElement[bool]:

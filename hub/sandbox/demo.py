@@ -17,7 +17,9 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx
+from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from hub.bootstrap import Hub, check_assumptions, open_hub, read_settings, system_clock
 from hub.commands.console import console, show_asked, show_held, table
@@ -27,6 +29,7 @@ from hub.sandbox.environment import FILES, environment
 from hub.sandbox.fileservices import FileServices
 from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox, open_key, open_world
+from hub.sandbox.world import World
 from hub.service import sync_now
 from hub.sync.context import OSLO
 from hub.sync.cycle import CycleResult
@@ -79,6 +82,7 @@ def run_demo(demo: Demo) -> None:
             packages = _packages(hub, result)
             summary = {
                 **_summary(result, status, _asked(reports.inbox(MUNICIPALITY_ORGNR)), packages),
+                "stories": _stories(sandbox.world, reports),
                 "seconds": round(time.monotonic() - began, 1),
                 "peak_mib": _peak(),
             }
@@ -162,6 +166,21 @@ def _asked(inbox: Iterable[InboxItem]) -> dict[str, int]:
     return {what: asked[what] for what in sorted(asked) if what != "hold"}
 
 
+def _stories(world: World, reports: Reports) -> dict[str, dict[str, int]]:
+    """Count by story its children, and what became of their logs: what stops one is told by its rule."""
+    logs, of_record = reports.of_logs(MUNICIPALITY_ORGNR), reports.records_of(MUNICIPALITY_ORGNR)
+    stories: dict[str, Counter[str]] = {}
+    for tale in world.tales:
+        named = [("vigilo", each) for each in tale.vigilo] + [("samspill", each) for each in tale.samspill]
+        named += [(system, each) for system, _, each in (key.partition("/") for key in tale.files)]
+        found = {of_record.get((f"{MUNICIPALITY_ORGNR}/{system}", record)) for system, record in named}
+        counted = stories.setdefault(tale.story, Counter())
+        counted["children"] += 1
+        counted.update(what for log_id in found if log_id for what in logs[log_id])
+        counted["in quarantine"] += None in found
+    return {story: dict(sorted((+stories[story]).items())) for story in sorted(stories)}
+
+
 def _summary(
     result: CycleResult, status: TenantStatus, asked: dict[str, int], packages: list[str]
 ) -> dict[str, object]:
@@ -202,6 +221,7 @@ def _show(summary: dict[str, object], folder: Path) -> None:
     for name, counts in systems.items():
         made.add_row(name, *(str(counts[column]) for column in columns[1:]))
     console.print(made)
+    _show_stories(summary["stories"])
     show_held(held)
     show_asked(asked)
     console.print(
@@ -210,3 +230,15 @@ def _show(summary: dict[str, object], folder: Path) -> None:
     console.print(
         f"{summary['seconds']} s, at most {summary['peak_mib']} MiB. Run it again: nothing is sent or archived twice."
     )
+
+
+def _show_stories(stories: object) -> None:
+    assert isinstance(stories, dict)  # noqa: S101 - what _stories made
+    made = Table(title="What became of each story", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    made.add_column("story")
+    made.add_column("children", justify="right")
+    made.add_column("of their logs")
+    for story, counts in stories.items():
+        became = ", ".join(f"{number} {what}" for what, number in counts.items() if what != "children")
+        made.add_row(story.replace("_", " "), str(counts["children"]), became or "nothing to send")
+    console.print(made)
