@@ -22,8 +22,10 @@ from hub.relaylog.codes import (
     Part,
     Role,
     Service,
+    SignerRole,
     SubjectKind,
 )
+from hub.relaylog.consent import comes_of_age
 from hub.relaylog.model import Consent, Measure, OrgUnit, RelayLog
 from hub.store.database import Database
 from hub.store.logs import DONE_MEASURES, LogStore
@@ -144,8 +146,16 @@ def _consent_ending(log: RelayLog, by: date) -> Finding | None:
     for consent in log.consents:
         if consent.status in (ConsentStatus.GIVEN, ConsentStatus.EXPIRED) and consent.withdrawn_on is None:
             reader = consent.recipient, consent.recipient_unit
-            last[reader] = max(last.get(reader, date.min), consent.valid_to or _undated_end(consent))
+            end = min(consent.valid_to or _undated_end(consent), _signed_until(consent, log))
+            last[reader] = max(last.get(reader, date.min), end)
     return _finding(log, [None if end == date.min else end for end in last.values() if end <= by])
+
+
+def _signed_until(consent: Consent, log: RelayLog) -> date:
+    """What others have signed lasts until the day before the child comes of age."""
+    birthday = comes_of_age(log)
+    own = any(signer.role is SignerRole.YOUTH for signer in consent.signed_by)
+    return date.max if own or birthday is None else birthday - timedelta(days=1)
 
 
 def _undated_end(consent: Consent) -> date:

@@ -308,15 +308,22 @@ def _is_transition(handover: Handover) -> bool:
 
 def _of_age(consent: Consent, log: RelayLog, day: date) -> Refused | None:
     """Refuse what others signed for somebody who is of age; how the family reads must be consented to anew."""
-    born = log.subject.birth_date
-    if born is None or log.subject.kind in (SubjectKind.PREGNANT, SubjectKind.FAMILY) or not grown_up(log, day):
+    birthday = comes_of_age(log)
+    if birthday is None or day < birthday:
         return None
-    birthday = _birthday(born, MAJORITY)
     own = any(signer.role is SignerRole.YOUTH for signer in consent.signed_by)
     as_adult = consent.valid_from is not None and consent.valid_from >= birthday
     if own and (as_adult or consent.recipient is not Service.FAMILY):
         return None
     return Refused(Missing.SIGNER, birthday, StillToSign((Needed.YOUTH,)))
+
+
+def comes_of_age(log: RelayLog) -> date | None:
+    """Return the day on which what others have signed for a child ends; None for a log that is no child's."""
+    born = log.subject.birth_date
+    if born is None or log.subject.kind in (SubjectKind.PREGNANT, SubjectKind.FAMILY):
+        return None
+    return _birthday(born, MAJORITY)
 
 
 def grown_up(log: RelayLog, day: date) -> bool:

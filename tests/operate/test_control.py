@@ -13,7 +13,7 @@ from hub.documents.control import CHECKS, DATES, Check, ControlPage, Finding, co
 from hub.operate.control import control_round
 from hub.relaylog import codes as c
 from hub.relaylog.codes import Language
-from hub.relaylog.model import Actor, Handover, Measure, Note, Party, RelayLog
+from hub.relaylog.model import Actor, Handover, Measure, Note, Party, RelayLog, Signer
 from tests.documents.worked import LOG_ID, TODAY, consent, worked_log
 
 DAY = date(2026, 11, 1)
@@ -99,6 +99,17 @@ def test_a_consent_that_runs_out_is_found_unless_a_later_one_takes_its_place() -
     assert _found(Check.CONSENT_ENDING, worked_log(consents=(expired,))) == [(None, 1)]
     gone = consent(c.Service.PPT, valid_to=soon, withdrawn_on=DAY)
     assert _found(Check.CONSENT_ENDING, worked_log(consents=(gone,))) == []
+
+
+def test_what_guardians_signed_runs_out_when_the_child_comes_of_age() -> None:
+    """The day before the eighteenth birthday is the last of it; what the youth has signed as well goes on."""
+    soon = worked_log().subject.model_copy(update={"birth_date": date(2008, 12, 1)})
+    guardian, youth = (Signer(name="N. N.", role=role) for role in (c.SignerRole.MOTHER, c.SignerRole.YOUTH))
+    by_guardian = consent(c.Service.PPT, signed_by=(guardian,))
+    by_both = consent(c.Service.PPT, signed_by=(guardian, youth))
+    assert _found(Check.CONSENT_ENDING, worked_log(subject=soon, consents=(by_guardian,))) == [(date(2026, 11, 30), 1)]
+    assert _found(Check.CONSENT_ENDING, worked_log(subject=soon, consents=(by_both,))) == []
+    assert _found(Check.CONSENT_ENDING, worked_log(consents=(by_guardian,))) == []
 
 
 def test_nobody_has_talked_with_the_child_since_the_last_meeting() -> None:
