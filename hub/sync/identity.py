@@ -84,10 +84,10 @@ def in_hub_ids(
             taken = {to for key, to in known.items() if key[0] == collection}.union(each for each in found if each)
             if shown is not None:
                 _find_shown(getattr(shown, collection), taken, elements, found)
-            joiner = _Joiner(collection, others, taken.union(each for each in found if each))
-            joiner.join(
-                [element.model_copy(update=new) for element, new in zip(elements, referring, strict=True)], found
-            )
+            if ours:
+                joiner = _Joiner(collection, others, taken.union(each for each in found if each))
+                referred = zip(elements, referring, strict=True)
+                joiner.join([element.model_copy(update=new) for element, new in referred], found)
         named = []
         for element, element_id, new in zip(elements, found, referring, strict=True):
             key, own_id = (collection, element.id), element_id or new_id()
