@@ -42,7 +42,7 @@ bench: setup $(VENV)/dlt/.made ## measure how fast it is, beside its peers
 	$(BIN)/python -m pytest tests/bench -m 'long or not long' $(ARGS)
 
 faults: setup ## stop, cut off and kill it in full, with figures (hours; ARGS="-k name" does one; test-long is short)
-	STAFETTHUB_FAULTS=full $(BIN)/python -m pytest tests/faults tests/sync/test_histories.py -m 'long or not long' -s --durations 0 --durations-min 1 $(ARGS)
+	STAFETTHUB_FAULTS=full $(BIN)/python -m pytest tests/faults tests/sync/test_histories.py tests/sync/test_rule_histories.py -m 'long or not long' -s --durations 0 --durations-min 1 $(ARGS)
 
 pin: setup ## choose the newest fitting versions anew and write them with hashes
 	$(BIN)/python -m pip --disable-pip-version-check --quiet install pip-tools

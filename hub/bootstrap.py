@@ -22,12 +22,21 @@ from hub.connectors.archive.encryption import Encrypt
 from hub.connectors.archive.folder import FolderArchive
 from hub.connectors.base import Connector, ConnectorError, Gate, Spec, Tree, Unavailable
 from hub.connectors.http import Clock, Http, Limits
+from hub.connectors.mail import Mailer, MailServer
+from hub.connectors.transit import Transit
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.mappings import load_shipped, mappings_of, shipped
 from hub.mappings.language import Mapping as TemplateMapping
 from hub.mappings.language import MappingError
 from hub.operate.mappings.versions import active_mappings
-from hub.operate.settings import ConnectionSettings, HubSettings, TenantSettings, load_settings
+from hub.operate.settings import (
+    ConnectionSettings,
+    HubSettings,
+    KeyServiceSettings,
+    MailSettings,
+    TenantSettings,
+    load_settings,
+)
 from hub.payloads.registry import payload
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
@@ -38,8 +47,9 @@ from hub.store.connections import ConnectionState, GateRules
 from hub.store.database import Database, open_database
 from hub.store.inbox import Inbox
 from hub.store.logs import LogStore
-from hub.store.sealing import KeyFile, KeySource, KeyText, TenantKeys, tenant_keys
+from hub.store.sealing import KeyFile, KeyFileError, KeyText, TenantKeys, tenant_keys
 from hub.store.work import WorkStore
+from hub.store.wrapped import WrappedKeyFile
 from hub.sync.context import Archive, Connection, Tenant
 from hub.sync.gate import RowGate
 
@@ -211,8 +221,40 @@ def _root(url: str) -> str:
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def key_source(tenant: TenantSettings) -> KeySource:
-    """Return where a tenant's keys come from: its key file, or a secret that holds one."""
+@dataclass(frozen=True)
+class _TransitKeys:
+    """A key service as sealing takes one: Transit, with its errors as those of a key."""
+
+    tenant: str
+    transit: Transit
+
+    def wrap(self, data: bytes) -> str:
+        """Have it encrypted."""
+        try:
+            return self.transit.encrypt(data)
+        except ConnectorError as error:
+            raise KeyFileError(f"`key_service` of tenant {self.tenant}: {error}") from None
+
+    def unwrap(self, wrapped: str) -> bytes:
+        """Have it decrypted."""
+        try:
+            return self.transit.decrypt(wrapped)
+        except ConnectorError as error:
+            raise KeyFileError(f"`key_service` of tenant {self.tenant}: {error}") from None
+
+
+def wrapped_keys(service: KeyServiceSettings, tenant: str, clock: Clock) -> WrappedKeyFile:
+    """Return the keys that lie wrapped, and are opened by a key service. Nothing is asked yet."""
+    transit = Transit(
+        service.address, service.mount, service.key, service.token.get_secret_value(), clock, service.ca_file
+    )
+    return WrappedKeyFile(service.wrapped, tenant, _TransitKeys(tenant, transit))
+
+
+def key_source(tenant: TenantSettings, clock: Clock) -> KeyFile | KeyText | WrappedKeyFile:
+    """Return where a tenant's keys come from: its key file, a secret that holds one, or a key service."""
+    if tenant.key_service is not None:
+        return wrapped_keys(tenant.key_service, tenant.organisation_number, clock)
     if tenant.key_file is not None:
         return KeyFile(tenant.key_file, tenant.organisation_number)
     secret = tenant.key.get_secret_value() if tenant.key else ""
@@ -220,7 +262,7 @@ def key_source(tenant: TenantSettings) -> KeySource:
 
 
 def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: Clock) -> Tenant:
-    keys = tenant_keys(key_source(tenant), tenant.organisation_number)
+    keys = tenant_keys(key_source(tenant, clock), tenant.organisation_number)
     own = mappings_of(tenant.mappings, clock.now().date()) if tenant.mappings else {}
     known = {**own, **active_mappings(db, tenant.organisation_number)}
 
@@ -281,17 +323,20 @@ def _connection(
     if settings.mapping not in known and settings.mapping not in shipped():
         raise UnknownMapping(f"{settings.id}: no mapping '{settings.mapping}'. Known: {', '.join(shipped())}")
     mapping = known.get(settings.mapping) or load_shipped(settings.mapping)
+    connector = system.make(settings.own, Surroundings(limits, clock, settings.profile, mapping, gate))
+    plans = connector if isinstance(connector, samspill.Samspill) and connector.makes_plans else None
     return Connection(
         id=settings.id,
         services=settings.services,
         readers=settings.readers,
         mapping=mapping,
-        connector=system.make(settings.own, Surroundings(limits, clock, settings.profile, mapping, gate)),
+        connector=connector,
         first_contact=settings.first_contact,
         deliver=settings.deliver,
         verified_ids=settings.verified_ids,
         controller=settings.controller.organisation_number if settings.controller else "",
         unit_controllers=unit_controllers,
+        plans=plans if settings.deliver else None,
     )
 
 
@@ -303,3 +348,9 @@ def _archive(tenant: TenantSettings, keys: TenantKeys, clock: Clock) -> Archive 
     number = tenant.organisation_number
     target = FolderArchive(tenant.archive.folder, number, encrypt=encrypt, clock=clock.now)
     return Archive(f"{number}/folder", target, lambda day: tenant.rule_on(ArchiveSettings, day))
+
+
+def mailer(mail: MailSettings) -> Mailer:
+    """Return what sends a municipality's messages. Nothing is called yet."""
+    password = mail.password.get_secret_value() if mail.password else ""
+    return Mailer(MailServer(mail.host, mail.port, mail.security, mail.user, password, mail.ca_file))

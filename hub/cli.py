@@ -17,8 +17,10 @@ from hub.commands.inbox import app as inbox_app
 from hub.commands.keep import backup, restore, wipe
 from hub.commands.keys import app as keys_app
 from hub.commands.mapping import app as mapping_app
+from hub.commands.plan import app as plan_app
 from hub.commands.report import app as report_app
 from hub.commands.report import document
+from hub.commands.rights import app as rights_app
 from hub.commands.shared import CONFIG, ConfigOption
 from hub.commands.shared import opened as _opened
 
@@ -34,6 +36,8 @@ app = typer.Typer(
 )
 app.add_typer(inbox_app, name="inbox")
 app.add_typer(baton_app, name="baton")
+app.add_typer(plan_app, name="plan")
+app.add_typer(rights_app, name="rights")
 app.add_typer(keys_app, name="keys")
 store_app = typer.Typer(help="The database that everything is stored in.", no_args_is_help=True)
 app.add_typer(store_app, name="store")
@@ -265,7 +269,7 @@ def status(
     from hub.operate.report import Reports
 
     with _opened(config) as hub:
-        reports = Reports(hub.db)
+        reports = Reports(hub.db, hub.settings.archive_alarms)
         for number, tenant in hub.tenants.items():
             found = reports.status(number, tenant.connections, tenant.now())
             if not health:
@@ -290,7 +294,7 @@ def trace(
             if lines := reports.trace(number, reports.log_of_record(number, full, record) or subject):
                 show_trace(lines)
                 return
-    _fail(f"Nothing is known of {subject}. `hub inbox list` and `hub status` show ids")
+    _fail("Nothing is known of this id. `hub inbox list` and `hub status` show ids")
 
 
 @app.command()

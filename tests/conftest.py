@@ -11,10 +11,18 @@ import hypothesis  # noqa: F401 - its pytest plugin imports it at the end otherw
 import pytest
 
 from hub.store.database import Database, open_database
+from tests.processes import own_process
 from tests.stores import PostgresServer, postgresql_binaries, private_postgresql
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 IN_CI = os.environ.get("CI") == "true"
+
+
+@pytest.fixture(autouse=True)
+def as_a_process() -> Iterator[None]:
+    """Take back what a test, or a command that it ran, set up for its process."""
+    with own_process():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -27,11 +27,16 @@ def postgresql_binaries() -> Path | None:
 
 
 class PostgresServer:
-    """A running server that is reached by its socket alone, with databases made for one test each."""
+    """A running server that is reached by its socket alone, with databases made for one test each.
 
-    def __init__(self, folder: Path) -> None:
+    `start` starts the server's process in its folder.
+    """
+
+    def __init__(self, folder: Path, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._folder = folder
+        self._start = start
         self._numbers = count(1)
+        self._running = start()
 
     def url(self, database: str) -> str:
         """Return a database's address as the hub takes it."""
@@ -52,6 +57,32 @@ class PostgresServer:
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def away(self, ending: signal.Signals) -> Iterator[None]:
+        """Stop the server for a while, by SIGINT as an operator does (`fast`) or by SIGQUIT as it crashes."""
+        self.stop(ending)
+        try:
+            yield
+        finally:
+            self._running = self._start()
+            self.wait()
+
+    def stop(self, ending: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server and wait until it has ended."""
+        self._running.send_signal(ending)
+        self._running.wait(_WAIT_SECONDS)
+
+    def wait(self) -> None:
+        """Wait until the server answers."""
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while True:
+            try:
+                return self.execute("SELECT 1")
+            except psycopg.OperationalError:
+                assert self._running.poll() is None, "PostgreSQL ended at once"
+                assert time.monotonic() < deadline, "PostgreSQL does not answer"
+                time.sleep(0.05)
+
 
 @contextmanager
 def private_postgresql(binaries: Path) -> Iterator[PostgresServer]:
@@ -71,24 +102,12 @@ def private_postgresql(binaries: Path) -> Iterator[PostgresServer]:
         made = start(binaries / "initdb", "-D", folder / "data", "-U", "hub", "-A", "trust", "-E", "UTF8", "--no-sync")
         assert made.wait(_WAIT_SECONDS) == 0, (folder / "out.log").read_text()
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        running = start(binaries / "postgres", "-D", folder / "data", "-k", folder, *settings)
+        command: tuple[str | Path, ...] = (binaries / "postgres", "-D", folder / "data", "-k", folder, *settings)
+        server = PostgresServer(folder, lambda: start(*command))
         try:
-            server = PostgresServer(folder)
-            _wait_for(server, running)
+            server.wait()
             yield server
         finally:
-            running.send_signal(signal.SIGINT)
-            running.wait(_WAIT_SECONDS)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _wait_for(server: PostgresServer, running: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while True:
-        try:
-            return server.execute("SELECT 1")
-        except psycopg.OperationalError:
-            assert running.poll() is None, "PostgreSQL ended at once"
-            assert time.monotonic() < deadline, "PostgreSQL does not answer"
-            time.sleep(0.05)

@@ -61,6 +61,9 @@ def show_status(name: str, status: TenantStatus) -> None:
             console.print(f"{each.connection}: the last run ended with {each.last_error}", style="bold red")
         for code, count in each.stuck.items():
             console.print(f"{each.connection}: {count} not sent: {code}", style="bold red")
+    if status.unarchived:
+        told = "closed logs have waited too long for the archive's receipt. `hub report control` names them by unit"
+        console.print(f"{status.unarchived} {told}", style="bold red", soft_wrap=True)
     show_held(status.held)
     if status.proposals:
         console.print(f"Proposals that wait for a person: {status.proposals}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hub.bootstrap import Hub
     from hub.operate.report import InboxItem
+    from hub.operate.roles import LogFacts
     from hub.store.decisions import Who
     from hub.sync.context import Tenant
     from hub.sync.decide import Decisions
@@ -102,7 +103,8 @@ def show(
     asked = _who(who, purpose) if reveal else None
     with _deciding(config, item_id, asked, reveals=True) as (item, decisions):
         if asked is None:
-            show_item(item, choices(item, by_a_person=item.rule in BY_A_PERSON))
+            plans = any(each.plans for each in decisions.tenant.connections.values())
+            show_item(item, choices(item, by_a_person=item.rule in BY_A_PERSON, plans=plans))
             return
         for name, value in _revealed(decisions, item, asked).items():
             typer.echo(f"{name}: {value}")
@@ -178,6 +180,7 @@ def replay(
         raise NothingNamed("Name ids, or use --connection or --all")
     with opened(config) as hub:
         wanted = hub.connection(connection)[1].id if connection else ""
+        _ask_to_replay(hub, ids, wanted, _who(who, why))
         tenants = hub.tenants.values()
         told = [line for tenant in tenants for line in _replay(tenant, ids, wanted, _who(who, why), sent=sent)]
     if not told:
@@ -188,7 +191,7 @@ def replay(
 @app.command()
 def close(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
     """Close a difference between source, hub and archive that you have looked into. A later count may find it again."""
-    _decide(config, item_id, lambda decisions: decisions.close(item_id, _who(who, why)), "Closed.")
+    _decide(config, item_id, lambda decisions: decisions.close(item_id, _who(who, why)), "Closed.", _who(who, why))
 
 
 @app.command()
@@ -197,10 +200,10 @@ def done(
     who: Annotated[str, typer.Option("--who", help="Your user id; it is kept with the task.")],
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Note that a unit no longer uses what it was sent, after a consent has ended."""
+    """Note that a unit no longer uses what it was sent, or that an individual plan is seen to."""
     from hub.sync.tasks import done as tick_off
 
-    _decide(config, item_id, lambda decisions: tick_off(decisions.tenant, item_id, who), "Done.")
+    _decide(config, item_id, lambda decisions: tick_off(decisions.tenant, item_id, who), "Done.", _who(who, ""))
 
 
 def _replay(tenant: Tenant, ids: list[str] | None, connection: str, who: Who, *, sent: bool | None) -> Iterator[str]:
@@ -249,26 +252,65 @@ def _deciding(
                     _ask(hub, number, item, who, reveals=reveals)
                 yield item, Decisions(tenant)
                 return
-    raise NotThere(f"Nothing waits under {item_id}. `hub inbox list` shows what does")
+    raise NotThere("Nothing waits under this id. `hub inbox list` shows what does")
 
 
 def _ask(hub: Hub, number: str, item: InboxItem, who: Who, *, reveals: bool) -> None:
     """Ask for the role that something takes. A conflict's values are the log's text; a reason alone is not."""
     from dataclasses import replace
 
-    from hub.operate.roles import Act, LogFacts, facts_of
+    from hub.operate.roles import Act
 
     opens = reveals and item.kind == Kind.CONFLICT
-    facts, tenant = LogFacts(), hub.tenants[number]
-    if item.log:
-        with tenant.db.read() as tx:
-            log = tenant.logs.load(tx, item.log).log
-        facts = facts_of(log, settings_of(hub, number), None if opens else ())
+    facts = _facts(hub, number, item, opens=opens)
     act = Act.READ if opens else Act.REASON if reveals else Act.DECIDE
     ask(hub, number, who.id, act, replace(facts, addressed_to=item.addressed_to), (item.kind, item.id), who.why)
 
 
-def _decide(config: Path, item_id: str, decide: Callable[[Decisions], None], said: str, who: Who | None = None) -> None:
+def _facts(hub: Hub, number: str, item: InboxItem, *, opens: bool) -> LogFacts:
+    """Return what a role is held against: the log of a thing, and the unit that a task is for.
+
+    A log that does not open has no facts of its own: a task's unit still does what it is asked, and else only a role
+    that is granted for all units reaches it.
+    """
+    from dataclasses import replace
+
+    from hub.operate.roles import LogFacts, facts_of, names_of
+    from hub.store.sealing import SealError
+    from hub.sync.tasks import standing_tasks
+
+    if not item.log:
+        return LogFacts()
+    tenant, settings = hub.tenants[number], settings_of(hub, number)
+    with tenant.db.read() as tx:
+        tasks = standing_tasks(tenant, tx, [item.log]).get(item.log, []) if item.kind == Kind.TASK else []
+        try:
+            facts = facts_of(tenant.logs.load(tx, item.log).log, settings, None if opens else ())
+        except SealError:
+            facts = LogFacts()
+    asked = {row.unit_id for row in tasks if row.task_id == item.id} - {""}
+    return replace(facts, unit=facts.unit | names_of(asked, settings))
+
+
+def _ask_to_replay(hub: Hub, ids: list[str] | None, connection: str, who: Who) -> None:
+    """Ask for the role that quarantine and deliveries wait for, in each municipality that any of it is of."""
+    from hub.operate.report import Reports
+    from hub.operate.roles import Act, LogFacts
+    from hub.operate.settings.model import Role
+
+    facts = LogFacts(addressed_to=Role.OPERATOR)
+    for number, tenant in hub.tenants.items():
+        with tenant.db.read() as tx:
+            found = [("delivery", each) for each in tenant.work.known_deliveries(tx, ids or [])]
+        kept = {item.id for item in Reports(hub.db).inbox(number, Kind.QUARANTINE)} & set(ids or [])
+        found += [("quarantine", each) for each in sorted(kept)]
+        if ids is None and connection.partition("/")[0] in ("", number):
+            found = [("tenant", number)]
+        for subject in found:
+            ask(hub, number, who.id, Act.DECIDE, facts, subject, who.why)
+
+
+def _decide(config: Path, item_id: str, decide: Callable[[Decisions], None], said: str, who: Who) -> None:
     with _deciding(config, item_id, who) as (_, decisions):
         decide(decisions)
         typer.echo(said)

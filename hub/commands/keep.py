@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened
-
-if TYPE_CHECKING:
-    from hub.operate.keep import Keeper
-    from hub.operate.settings import TenantSettings
-    from hub.sync.context import Tenant
-
-SHREDDED = "shredded"
-"""The folder, in the data folder, with the list of what was shredded."""
+from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened, settings_of
 
 
 def wipe(
@@ -30,43 +21,26 @@ def wipe(
 ) -> None:
     """Shred archived logs whose term (`wipe_after`) is over, and what may be neither shared nor archived.
 
-    Nothing is wiped before the archive's proof. It cannot be undone, by a backup neither.
+    `hub run` does it by itself each night. Nothing is wiped before the archive's proof. It cannot be undone, by a
+    backup neither.
     """
-    from hub.operate.keep import Keeper
-    from hub.store.wipe import ShredList
+    from hub.service import Wiping, wiped
 
+    told = {
+        Wiping.ARCHIVED: "archived",
+        Wiping.NOT_KEPT: "may be neither shared nor archived",
+        Wiping.DAMAGED: "NOT WIPED: it does not open. Look at its key, or restore it from a backup",
+    }
     with opened(config) as hub:
-        listed, wiped = ShredList(hub.settings.data / SHREDDED), 0
-        for settings in hub.settings.tenants:
-            tenant = hub.tenants[settings.organisation_number]
-            keeper = Keeper(hub.db.of(tenant.organisation_number), tenant.logs, tenant.work, listed, who)
-            for line in _wiped(tenant, settings, keeper, dry_run=dry_run):
-                typer.echo(line)
-                wiped += not dry_run
-        if wiped:
+        for tenant in hub.tenants.values():
+            for log_id, why in wiped(hub, tenant, who, dry_run=dry_run):
+                said = "" if why is Wiping.DAMAGED else "would be wiped, " if dry_run else "wiped, "
+                typer.echo(f"log {log_id}: {said}{told[why]}")
+            if settings_of(hub, tenant.organisation_number).wipe_after is None:
+                remedy = "Decide for how long, and write `wipe_after: 90d` in tenant.yaml"
+                typer.echo(f"{tenant.name}: archived logs stay. {remedy}")
+        if not dry_run:
             hub.db.forget_deleted()
-
-
-def _wiped(tenant: Tenant, settings: TenantSettings, keeper: Keeper, *, dry_run: bool) -> Iterator[str]:
-    """Wipe what is due of one municipality, and tell each log."""
-    from functools import partial
-
-    from hub.sync.archive import content_hash
-
-    now, rules = tenant.now(), tenant.rules(tenant.today())
-    said = "would be wiped" if dry_run else "wiped"
-    for log_id in keeper.unkept(rules, now):
-        if dry_run or keeper.drop(log_id, rules, now):
-            yield f"log {log_id}: {said}, may be neither shared nor archived"
-    if settings.wipe_after is None:
-        typer.echo(
-            f"{tenant.name}: archived logs stay. Decide for how long, and write `wipe_after: 90d` in tenant.yaml"
-        )
-        return
-    targets = [tenant.archive.id] if tenant.archive else []
-    for log_id in keeper.due(targets, settings.wipe_after, now):
-        if dry_run or keeper.wipe(log_id, partial(content_hash, tenant), now):
-            yield f"log {log_id}: {said}, archived"
 
 
 def backup(
@@ -107,7 +81,7 @@ def restore(
     from hub.store.backup import private_key as read_key
     from hub.store.backup import restore as read_back
     from hub.store.database import open_database
-    from hub.store.wipe import ShredList
+    from hub.store.wipe import SHREDDED, ShredList
 
     listed = ShredList(read_settings(config, os.environ).data / SHREDDED)
     with closing(open_database(to)) as target:

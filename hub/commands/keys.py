@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,8 @@ from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
-    from hub.store.sealing import KeySource
+    from hub.store.sealing import KeyFile, KeyText
+    from hub.store.wrapped import WrappedKeyFile
 
 app = typer.Typer(help="The keys that seal everything a municipality stores.", no_args_is_help=True)
 TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Organisation number of the municipality.")]
@@ -32,6 +34,39 @@ def new(path: Annotated[Path, typer.Argument(help="The file to make; outside the
 
 
 @app.command()
+def wrap(
+    tenant: TenantArgument,
+    key_file: Annotated[Path, typer.Argument(help="The key file, as `hub keys new` made it.")],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Have the key service of a municipality wrap a key file, and write that to `wrapped` of its `key_service`.
+
+    Then move the key file to the municipality's own vault: on this machine it is no longer needed.
+    """
+    from hub.bootstrap import read_settings, system_clock, wrapped_keys
+    from hub.store.sealing import KeyFile
+
+    settings = read_settings(config, os.environ)
+    known = {each.organisation_number: each.key_service for each in settings.tenants}
+    if tenant not in known:
+        raise NoKeyFile(f"No such municipality. Known: {', '.join(known)}")
+    service = known[tenant]
+    if service is None:
+        raise NoKeyFile(f"{tenant}: no key_service. Write one into its tenant.yaml, in the place of key_file")
+    if service.wrapped.exists():
+        raise NoKeyFile(f"{service.wrapped}: there is a wrapped key already. Move it away if it is to be replaced")
+    material, wrapped = KeyFile(key_file, tenant).read(), wrapped_keys(service, tenant, system_clock())
+    wrapped.write(material)
+    if wrapped.read() != material:
+        service.wrapped.unlink()
+        raise NoKeyFile(
+            f"{service.wrapped}: opened to something else than was wrapped, and was not kept. Ask the service's keepers"
+        )
+    typer.echo(f"Made {service.wrapped}, and the key service opens it. Run `hub check`")
+    typer.echo(f"Then move {key_file} to the municipality's own vault, and delete it here")
+
+
+@app.command()
 def rotate(tenant: TenantArgument, who: WhoOption, config: ConfigOption = CONFIG) -> None:
     """Wrap every data key by a new key. Bodies stay as they lie; a rotation that was cut off goes on.
 
@@ -39,11 +74,11 @@ def rotate(tenant: TenantArgument, who: WhoOption, config: ConfigOption = CONFIG
     """
     from hub.store.rotation import rewrap
     from hub.store.rotation import rotate as rotate_file
-    from hub.store.sealing import KeyFile, tenant_keys
+    from hub.store.sealing import KeyText, tenant_keys
 
     with opened(config) as hub:
         source, now = _source(hub, tenant), datetime.now(UTC)
-        if isinstance(source, KeyFile):
+        if not isinstance(source, KeyText):
             version, done = rotate_file(hub.db, source, who, now)
         else:
             keys = tenant_keys(source, tenant)
@@ -60,11 +95,11 @@ def rotate(tenant: TenantArgument, who: WhoOption, config: ConfigOption = CONFIG
 def retire(tenant: TenantArgument, who: WhoOption, config: ConfigOption = CONFIG) -> None:
     """Take the older versions out of a key file when nothing uses them. Older backups need a copy that has them."""
     from hub.store.rotation import retire as retire_versions
-    from hub.store.sealing import KeyFile
+    from hub.store.sealing import KeyText
 
     with opened(config) as hub:
         source = _source(hub, tenant)
-        if not isinstance(source, KeyFile):
+        if isinstance(source, KeyText):
             raise NoKeyFile(f"{tenant}: the keys come as text. Take the older versions out where they are kept")
         old = retire_versions(hub.db, source, who, datetime.now(UTC))
     typer.echo(f"Taken out: {', '.join(map(str, old)) or 'nothing'}")
@@ -82,10 +117,10 @@ def backup(
     typer.echo(f"Made {private} and {public}. Move {private} to where no backup and no hub is.")
 
 
-def _source(hub: Hub, tenant: str) -> KeySource:
-    from hub.bootstrap import key_source
+def _source(hub: Hub, tenant: str) -> KeyFile | KeyText | WrappedKeyFile:
+    from hub.bootstrap import key_source, system_clock
 
     for settings in hub.settings.tenants:
         if settings.organisation_number == tenant:
-            return key_source(settings)
+            return key_source(settings, system_clock())
     raise NoKeyFile(f"No such municipality. Known: {', '.join(hub.tenants)}")

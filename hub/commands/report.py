@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Papers for people: what was shared, control rounds, breaches.", no_args_is_help=True)
 
 
-Recipient = Literal["ppt", "child_welfare"]
+Recipient = Literal["ppt", "child_welfare", "new_municipality"]
 """Who a summary can be made for."""
 
 Reader = Literal["child", "guardian"]
@@ -68,18 +68,20 @@ def document(
     who: WhoOption,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Make the summary that goes with a referral to PPT or a report to child welfare. You read it and send it."""
+    """Make the summary that goes with a referral to PPT or a report to child welfare. You read it and send it.
+
+    For a new municipality: a copy of a log that was closed because the family moved, by a consent from after that.
+    """
     from hub.documents.summary import RECIPIENTS
-    from hub.operate.opened import Opener, summary_pdf
-    from hub.relaylog.gates import parts_open_to
+    from hub.operate.opened import Opener, parts_for, summary_pdf
 
     with _opened(config) as hub:
         tenant = _tenant_of(hub, log)
         opener, today = Opener(tenant.db, tenant.logs, who), tenant.today()
-        found, reader, rules = opener.log(log), RECIPIENTS[recipient], tenant.rules(today)
-        _ask_to_read(hub, tenant, who, found, parts_open_to(found, reader, today, rules), purpose)
+        found, reader, rules = opener.log_to_share(log), RECIPIENTS[recipient], tenant.rules(today)
+        _ask_to_read(hub, tenant, who, found, parts_for(found, reader, today, rules), purpose)
         made = summary_pdf(found, reader, purpose, tenant.name, today, rules)
-        opener.noted(log, "summary", tenant.now())
+        opener.noted(log, "copy_for_new_municipality" if recipient == "new_municipality" else "summary", tenant.now())
     _write(out, made)
 
 
@@ -165,7 +167,8 @@ def control(
     """Show what a leader controls in a unit's open logs two or three times a year. Ids and dates, no names."""
     from hub.commands.console import console
     from hub.documents import control as paper
-    from hub.operate.control import control_round, logs_of_unit
+    from hub.documents.words import local_day
+    from hub.operate.control import control_round, logs_of_unit, unarchived_of_unit
     from hub.operate.roles import Act, LogFacts
 
     with _opened(config) as hub:
@@ -174,12 +177,46 @@ def control(
         names = _names_of(hub, found, unit)
         _ask_for_report(hub, found, who, Act.CONTROL, LogFacts(unit=frozenset(names)))
         page = control_round(logs_of_unit(found.db, found.logs, names), names[0], day, idle_days=idle_days)
+        waiting = unarchived_of_unit(found.db, found.logs, names)
     console.print(_table(paper.title(page, language), *paper.heads(language), rows=paper.lines(page, language)))
     console.print(paper.terms(page, language), paper.UNKNOWN.text(language), sep="\n", soft_wrap=True)
+    for each in waiting:
+        told = paper.NOT_ARCHIVED.text(language).format(log=each.log_id, day=local_day(each.since).isoformat())
+        console.print(told, soft_wrap=True)
     if csv:
         _write(csv, paper.control_csv(page))
     if pdf:
         _write(pdf, paper.control_pdf(page, found.name, language))
+
+
+@app.command()
+def remind(
+    on: Annotated[datetime | None, typer.Option("--date", formats=[_DAY], help="Seen from; today if none.")] = None,
+    language: Annotated[
+        Language | None, typer.Option("--language", help="Of the words; the municipality's if left out.")
+    ] = None,
+    tenant: TenantOption = "",
+    config: ConfigOption = CONFIG,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show each message; send and store nothing.")] = False,
+) -> None:
+    """Send each unit's address what a control round of it finds, once a day. Counts and log ids, no names."""
+    from hub.commands.shared import opened
+    from hub.operate.reminders import Outcome
+    from hub.service import remind_now, reminders
+
+    with opened(config) as hub:
+        found = _tenant(hub, tenant)
+        day = on.date() if on else found.today()
+        if dry_run:
+            for unit, letter in reminders(hub, found, language).letters(day):
+                typer.echo(f"{unit}: to {letter.recipient}\n{letter.subject}\n\n{letter.text}")
+            return
+        told = remind_now(hub, found, day, language)
+    for each in told:
+        typer.echo(f"{each.unit}: {each.in_words()}")
+    if any(each.outcome in (Outcome.PUT_OFF, Outcome.FAILED, Outcome.UNKNOWN) for each in told):
+        sys.exit(1)
 
 
 @app.command()

@@ -203,6 +203,40 @@ class Connector(Protocol):
 
 
 @dataclass(frozen=True)
+class PlanPerson:
+    """Somebody in a plan that is to be made. `role` is what a participant is there; none for child and leader."""
+
+    name: str = field(repr=False)
+    national_id: str = field(repr=False)
+    role: Literal["guardian", "participant"] | None = None
+
+
+@dataclass(frozen=True)
+class NewPlan:
+    """An individual plan to be made: whom it is for, who leads it, and who takes part from the start."""
+
+    main: PlanPerson
+    lead: PlanPerson
+    participants: tuple[PlanPerson, ...] = ()
+
+
+class PlanMaker(Protocol):
+    """A system in which an individual plan can be made. Making one has effects that stay, and has no key."""
+
+    def plans_of(self, national_id: str) -> tuple[str, ...]:
+        """Return the ids of the individual plans that a person has there. Raises ConnectorError."""
+
+    def check_plan(self, new: NewPlan) -> None:
+        """See that the system knows the configured codes, making nothing. Raises ConnectorError."""
+
+    def create_plan(self, new: NewPlan) -> str:
+        """Make a plan by one attempt and return the system's id of it; "" where it gives none.
+
+        Raises ConnectorError; OutcomeUnknown wherever it may have been made.
+        """
+
+
+@dataclass(frozen=True)
 class Setting:
     """One default of a profile, with where it comes from."""
 

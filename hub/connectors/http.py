@@ -190,6 +190,18 @@ class Http:
         """
         return self._retried(method, path, body=body, headers=headers)
 
+    def send_once(self, method: str, path: str, body: Tree) -> Reply:
+        """Send a change that nothing makes safe to send again: one attempt, without retries.
+
+        Raises OutcomeUnknown wherever the change may have been taken in, also where the system tells of its own fault.
+        """
+        try:
+            return self._authorized(method, path, params=None, body=body, headers=None)
+        except Unavailable as error:
+            if not error.code.startswith("http_5"):
+                raise
+            raise OutcomeUnknown(error.code, error.what, LOOK_UP) from None
+
     def check_token(self) -> None:
         """Ask for a token and nothing else."""
         if self._auth:

@@ -1,7 +1,8 @@
 """Visma Flyt Samspill: plan types, roles and affiliations as published; reading and updating plans assumed.
 
 The vendor publishes that a plan can be created and three lists can be read, without paths or field names. Creating a
-plan creates accounts and gives its leader a lasting right, so the hub never does it by itself.
+plan creates accounts and gives its leader a lasting right, so the hub never does it by itself: a person asks for one
+individual plan at a time, and it is created by one attempt.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ from hub.connectors.base import (
     Accepted,
     BadAnswer,
     Gate,
+    Misconfigured,
+    NewPlan,
+    OutcomeUnknown,
     Outgoing,
     Page,
+    PlanPerson,
     Repeat,
     Setting,
     SourceRecord,
     Spec,
     Tree,
 )
-from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, Limits
+from hub.connectors.http import ASK_VENDOR, LOOK_UP, ClientCredentials, Clock, Http, Limits
 
 DOCS = "developer.minflyt.no, Flyt Samspill API"
 
@@ -32,8 +37,9 @@ SPEC = Spec(
     system="samspill",
     title="Visma Flyt Samspill",
     summary="Familien og tjenestene rundt: leser og oppdaterer planer, oppretter aldri av seg selv.",
-    capabilities=frozenset({"pull", "push", "look_up"}),
-    promise="One change is one PUT with a key and the version it was made on; done when the stored plan comes back.",
+    capabilities=frozenset({"pull", "push", "create", "look_up"}),
+    promise="One change is one PUT with a key and the version it was made on; done when the stored plan comes back. "
+    "A plan that a person asks for is one POST, never repeated; where its answer is lost, it is looked up.",
     profile={
         "auth": Setting(
             "client_credentials with tenant_id (Visma Connect)", "assumed", "published for sibling products"
@@ -41,6 +47,11 @@ SPEC = Spec(
         "context": Setting("organisation number", "published", DOCS),
         "plan_types": Setting("list of plan types in en, nb or nn", "published", DOCS),
         "plan_types_path": Setting("/plan-types", "assumed", "the list is published, its path is not"),
+        "roles_path": Setting("/roles", "assumed", "the list is published, its path is not"),
+        "create_plan": Setting("main person, lead and participants by name and national id", "published", DOCS),
+        "create_shape": Setting(
+            "planTypeId, mainPerson, planLead, participants", "assumed", "no field names published"
+        ),
         "plans_path": Setting("/plans", "assumed", "no reading of plans is published"),
         "plan_shape": Setting("mapping samspill/stafettlogg", "assumed", "no field names are published"),
         "paging": Setting("offset and limit, totalCount", "assumed", "not published"),
@@ -50,8 +61,21 @@ SPEC = Spec(
 )
 
 
+class PlanSettings(BaseModel):
+    """The municipality's own codes for the individual plans that people ask the hub for.
+
+    Without a role nobody in that role can be a participant from the start.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    type: str
+    guardian_role: str = ""
+    participant_role: str = ""
+
+
 class Settings(BaseModel):
-    """What a municipality configures of Samspill."""
+    """What a municipality configures of Samspill. Without `plan` individual plans are made by hand there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -63,6 +87,7 @@ class Settings(BaseModel):
     client_secret: SecretStr
     scope: str
     page_size: int = 100
+    plan: PlanSettings | None = None
 
 
 class Samspill:
@@ -78,9 +103,16 @@ class Samspill:
         extra = {"tenant_id": settings.tenant_id}
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope, extra)
         self._http = Http(settings.base_url, auth, limits, clock, gate)
-        self._plans, self._plan_types = (SPEC.path(name, profile) for name in ("plans_path", "plan_types_path"))
+        paths = ("plans_path", "plan_types_path", "roles_path")
+        self._plans, self._plan_types, self._roles = (SPEC.path(name, profile) for name in paths)
         self._organisation = settings.organisation_number
         self._size = settings.page_size
+        self._own = settings.plan
+
+    @property
+    def makes_plans(self) -> bool:
+        """Tell whether individual plans can be made here: their codes are configured."""
+        return self._own is not None
 
     def check(self) -> None:
         """Ask for a token and the plan types."""
@@ -88,7 +120,13 @@ class Samspill:
         self._http.get(self._plan_types, {"lang": "nb"})
 
     def pages(self, after: str = "") -> Iterator[Page]:  # noqa: ARG002 - it is read from the start every time
-        """Yield all plans of the municipality."""
+        """Yield all plans of the municipality, save the individual plans where the hub may make those."""
+        individual = self._own and self._own.type
+        for page in self._listing():
+            kept = tuple(each for each in page.records if not individual or each.tree.get("planTypeId") != individual)
+            yield Page(kept)
+
+    def _listing(self) -> Iterator[Page]:
         seen = set[str]()
         count, total = 0, 0
         while not seen or count < total:
@@ -124,6 +162,75 @@ class Samspill:
         if record.id != outgoing.before.id:
             raise BadAnswer("no_plan", "the answer to a change is not the plan", ASK_VENDOR)
         return Accepted(record, reference=f"{record.id}@{record.version}")
+
+    def plans_of(self, national_id: str) -> tuple[str, ...]:
+        """Return the ids of the individual plans of a person, ended ones too."""
+        own = self._configured()
+        return tuple(
+            record.id
+            for page in self._listing()
+            for record in page.records
+            if record.tree.get("planTypeId") == own.type and _number_of(record.tree) == national_id
+        )
+
+    def check_plan(self, new: NewPlan) -> None:
+        """See that the municipality's lists have the configured plan type and roles."""
+        own = self._configured()
+        self._check_code(self._plan_types, own.type)
+        for role in sorted({_role(own, person) for person in new.participants}):
+            self._check_code(self._roles, role)
+
+    def create_plan(self, new: NewPlan) -> str:
+        """Send the published form once. It creates or updates accounts, and its leader may create plans from then on.
+
+        No key is published: whatever is no confirmation counts as unknown, so that nobody sends it again unseen.
+        """
+        own = self._configured()
+        form: Tree = {
+            "planTypeId": own.type,
+            "organisationNumber": self._organisation,
+            "mainPerson": _person(new.main),
+            "planLead": _person(new.lead),
+        }
+        if new.participants:
+            form["participants"] = [{**_person(each), "roleId": _role(own, each)} for each in new.participants]
+        try:
+            answer = self._http.send_once("POST", self._plans, form).json()
+        except BadAnswer as error:
+            raise OutcomeUnknown(error.code, error.what, LOOK_UP) from None
+        if answer.get("confirmation") != "OK":
+            raise OutcomeUnknown("not_confirmed", "the answer to a new plan is no confirmation", LOOK_UP)
+        plan_id = answer.get("planId")
+        return plan_id if isinstance(plan_id, str) else ""
+
+    def _configured(self) -> PlanSettings:
+        if self._own is None:
+            raise Misconfigured("no_plan_type", "the connection says nothing of individual plans", "Write its `plan`")
+        return self._own
+
+    def _check_code(self, path: str, code: str) -> None:
+        """Raise Misconfigured unless a list has a code."""
+        if not code:
+            raise Misconfigured("no_role", "`plan` of the connection names no role for who is ticked", "Write it there")
+        items = self._http.get(path, {"lang": "nb"}).json().get("items")
+        if not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+            raise BadAnswer("no_list", "a list of codes without items", ASK_VENDOR)
+        if code not in (item.get("id") for item in items):
+            told = f"the system's list {path} lacks the code '{code}'"
+            raise Misconfigured("unknown_code", told, "Write a code of that list in `plan` of the connection")
+
+
+def _person(person: PlanPerson) -> Tree:
+    return {"name": person.name, "nationalId": person.national_id}
+
+
+def _role(own: PlanSettings, person: PlanPerson) -> str:
+    return own.guardian_role if person.role == "guardian" else own.participant_role
+
+
+def _number_of(plan: Tree) -> object:
+    main = plan.get("mainPerson")
+    return main.get("nationalId") if isinstance(main, dict) else None
 
 
 def _record(plan: Tree) -> SourceRecord:

@@ -101,6 +101,13 @@ UNKNOWN = Label(
 )
 """What a leader is to control (the leaders' routines of Sogndal) and no system tells."""
 
+NOT_ARCHIVED = Label(
+    "Avsluttet, og arkivet har ikke kvittert: {log}, siden {day}",
+    "Avslutta, og arkivet har ikkje kvittert: {log}, sidan {day}",
+    "Closed, and the archive has not confirmed it: {log}, since {day}",
+)
+"""What is told beside a control round of each closed log of the unit that is not archived."""
+
 _TERMS = Label(
     "Ingen aktivitet: ingen endring på {idle} dager eller mer. Samtykke: går ut innen {consent} dager.",
     "Ingen aktivitet: inga endring på {idle} dagar eller meir. Samtykke: går ut innan {consent} dagar.",

@@ -1,4 +1,4 @@
-"""The summary that goes with a referral to PPT or a report to child welfare: what has been tried, and how it went.
+"""The summary that goes with a referral to PPT, a report to child welfare or a move: what has been tried, how it went.
 
 A referral must show the BTI work done on levels 0 and 1, and a report should (the leaders' routines of Sogndal). It is
 made from the view of the one who gets it, and a person sends it.
@@ -17,11 +17,20 @@ from hub.documents.pdf import SIGNS_NAMED, Sheet, typeset
 from hub.documents.words import Word, local_day, written_date
 from hub.relaylog.codes import BtiLevel, Part, Service
 from hub.relaylog.model import Consent, Frozen, Meeting, RelayLog, field_label
+from hub.relaylog.moving import READER as NEW_MUNICIPALITY
 
-TITLES = MappingProxyType({Service.PPT: Word.FOR_PPT, Service.CHILD_WELFARE: Word.FOR_CHILD_WELFARE})
-"""Who a summary can be for, and what it says of itself below its title."""
+TITLES = MappingProxyType(
+    {
+        Service.PPT: Word.FOR_PPT,
+        Service.CHILD_WELFARE: Word.FOR_CHILD_WELFARE,
+        NEW_MUNICIPALITY: Word.FOR_NEW_MUNICIPALITY,
+    }
+)
+"""Who a summary can be for, and what it says of itself below its title. Another municipality is not named there."""
 
-RECIPIENTS = MappingProxyType({str(service): service for service in TITLES})
+RECIPIENTS = MappingProxyType(
+    {"new_municipality" if service is NEW_MUNICIPALITY else str(service): service for service in TITLES}
+)
 """The same by their codes."""
 
 

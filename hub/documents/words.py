@@ -70,6 +70,7 @@ class Word(Enum):
     SUMMARY = "BTI-oppsummering", "BTI-oppsummering"
     FOR_PPT = "Vedlegg til henvisning til PPT", "Vedlegg til tilvising til PPT"
     FOR_CHILD_WELFARE = "Vedlegg til melding til barneverntjenesten", "Vedlegg til melding til barnevernstenesta"
+    FOR_NEW_MUNICIPALITY = "Kopi til ny kommune, etter nytt samtykke", "Kopi til ny kommune, etter nytt samtykke"
     PURPOSE = "Formål", "Formål"
     SENT_BY_A_PERSON = (
         "Stafetthub har laget dokumentet av stafettloggen. Den som sender det, skal ha lest det først.",

@@ -6,12 +6,15 @@ migrated: where it is missing, damaged or another version's, it is made anew.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import sha256
 from typing import LiteralString
 
 import psycopg
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.connector import Notify
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 from procrastinate.schema import SchemaManager
@@ -21,6 +24,7 @@ from hub.engine.port import Task
 
 TASK = "row"
 _LOCK = 0x5375
+_PAUSE_SECONDS = 1.0
 _SCHEMA: LiteralString = SchemaManager.get_schema()
 _MADE_FROM = sha256(_SCHEMA.encode()).hexdigest()[:16]
 _TABLES = _SCHEMA.count("CREATE TABLE ")
@@ -91,9 +95,24 @@ class Jobs:
             self._app.configure_task(TASK, queueing_lock=lock).defer(kind=task.kind, row_id=task.row_id)
 
 
+class _Connector(PsycopgConnector):
+    """Listens again when the database is back.
+
+    Procrastinate's own gives up where it cannot connect anew at once, and a worker without periodic tasks does not
+    notice: it would be woken no more until it is started again.
+    """
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        """Hand on what PostgreSQL notifies of, until cancelled."""
+        while True:
+            with suppress(ConnectorException):
+                await super().listen_notify(on_notification, channels)
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+
 def worker_app(url: str) -> App:
     """Return the app for the event loop of a worker."""
-    return App(connector=PsycopgConnector(conninfo=url, kwargs=_CONNECTION, min_size=1, max_size=4))
+    return App(connector=_Connector(conninfo=url, kwargs=_CONNECTION, min_size=1, max_size=4))
 
 
 async def drop_stalled(app: App, seconds: float) -> None:

@@ -6,13 +6,14 @@ Sogndal). What the model does not know, such as a holder's sick leave, the page 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from hub.documents.control import Check, ControlPage, Finding
 from hub.documents.words import local_day
+from hub.operate.unarchived import Unarchived, unarchived
 from hub.relaylog.codes import (
     BatonAnswer,
     ConsentStatus,
@@ -46,22 +47,39 @@ def logs_of_unit(db: Database, store: LogStore, names: Collection[str]) -> list[
     UnknownUnit, and SealError for a damaged log.
     """
     c = logs.c
-    by_unit: dict[str, list[str]] = {}
     with db.read() as tx:
-        wanted = select(c.owning_unit_id, c.log_id).where(c.tenant == store.tenant, c.status.in_(OPEN))
-        for row in tx.execute(wanted.order_by(c.log_id)):
-            by_unit.setdefault(row.owning_unit_id or f"of {row.log_id} alone", []).append(row.log_id)
-        asked = store.load_all(tx, [log_ids[0] for log_ids in by_unit.values()])
-        found = [
-            log_id
-            for log_ids in by_unit.values()
-            if _is_called(asked[log_ids[0]].log.unit, names)
-            for log_id in log_ids
-        ]
+        wanted = select(c.log_id, c.owning_unit_id).where(c.tenant == store.tenant, c.status.in_(OPEN))
+        units = {row.log_id: row.owning_unit_id or "" for row in tx.execute(wanted.order_by(c.log_id))}
+        found, known = _of_unit(tx, store, units, names)
         if not found:
-            known = ", ".join(sorted({stored.log.unit.id for stored in asked.values()} - {""}))
-            raise UnknownUnit(f"No open log belongs to this unit. Units with open logs: {known or 'none'}")
+            told = ", ".join(sorted(known)) or "none"
+            raise UnknownUnit(f"No open log belongs to this unit. Units with open logs: {told}")
         return [stored.log for stored in store.load_all(tx, found).values()]
+
+
+def unarchived_of_unit(db: Database, store: LogStore, names: Collection[str]) -> list[Unarchived]:
+    """Return the closed logs of a unit that wait for an archive's proof, the longest waiting first.
+
+    Raises SealError for a damaged log.
+    """
+    with db.read() as tx:
+        waiting = {each.log_id: each for each in unarchived(tx, store.tenant)}
+        found, _ = _of_unit(tx, store, {each.log_id: each.unit_id for each in waiting.values()}, names)
+        return [waiting[log_id] for log_id in waiting if log_id in found]
+
+
+def _of_unit(
+    tx: Connection, store: LogStore, units: Mapping[str, str], names: Collection[str]
+) -> tuple[list[str], frozenset[str]]:
+    """Return those of some logs, given with the ids of their units, that are of the unit; and the ids of all units."""
+    by_unit: dict[str, list[str]] = {}
+    for log_id, unit_id in units.items():
+        by_unit.setdefault(unit_id or f"of {log_id} alone", []).append(log_id)
+    asked = store.load_all(tx, [log_ids[0] for log_ids in by_unit.values()])
+    found = [
+        log_id for log_ids in by_unit.values() if _is_called(asked[log_ids[0]].log.unit, names) for log_id in log_ids
+    ]
+    return found, frozenset(stored.log.unit.id for stored in asked.values()) - {""}
 
 
 def _is_called(unit: OrgUnit, names: Collection[str]) -> bool:

@@ -1,7 +1,7 @@
 """How long a log is kept: until its archive has proved to have it and the term is over, or not at all.
 
 What may be neither shared nor archived is not kept (there is no purpose to keep it for); its system lists it again,
-and it is taken in anew when it has changed, as it does when consent comes.
+and it is taken in anew when it has changed, or when another system's log of the same person has come to be kept.
 """
 
 from __future__ import annotations
@@ -12,23 +12,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from hub.relaylog.codes import LogStatus, Service
-from hub.relaylog.gates import Rules, parts_open_to
-from hub.relaylog.model import RelayLog
+from hub.relaylog.codes import LogStatus
+from hub.relaylog.gates import Rules
+from hub.relaylog.keeping import may_be_kept
 from hub.store.database import Database
 from hub.store.logs import LogStore, StoredLog
+from hub.store.sealing import SealError
 from hub.store.wipe import Shredding, ShredList, never_started, proven, shred
 from hub.store.work import WorkStore
-
-UNKEPT = frozenset({LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED})
-"""A log in one of these has not begun: it is no case to archive, and is shared with nobody but by consent."""
-
-
-def may_be_kept(log: RelayLog, now: datetime, rules: Rules) -> bool:
-    """Tell whether there is anything that a log may be kept for: to archive it when it ends, or to share it; pure."""
-    if log.status not in UNKEPT:
-        return True
-    return any(parts_open_to(log, reader, now.date(), rules) for reader in Service)
 
 
 @dataclass(frozen=True)
@@ -60,16 +51,24 @@ class Keeper:
         return True
 
     def unkept(self, rules: Rules, now: datetime) -> list[str]:
-        """Return the logs that may be neither shared nor archived. Raises SealError for a damaged log."""
+        """Return the logs that may be neither shared nor archived, and damaged ones, which `drop` tells of."""
         with self.db.read() as tx:
-            found = self.store.load_all(tx, never_started(tx, self.store.tenant))
-        return [log_id for log_id, stored in found.items() if not may_be_kept(stored.log, now, rules)]
+            return [each for each in never_started(tx, self.store.tenant) if not self._is_kept(tx, each, rules, now)]
+
+    def _is_kept(self, tx: Connection, log_id: str, rules: Rules, now: datetime) -> bool:
+        try:
+            return may_be_kept(self.store.load(tx, log_id).log, now.date(), rules)
+        except SealError:
+            return False
 
     def drop(self, log_id: str, rules: Rules, now: datetime) -> bool:
-        """Keep nothing of a log but keyed id, hash and status; False where it has come to be kept meanwhile."""
+        """Keep nothing of a log but keyed id, hash and status; False where it has come to be kept meanwhile.
+
+        Raises SealError for a damaged log.
+        """
         with self.db.write() as tx:
             stored = self.store.load(tx, log_id)
-            if log_id not in never_started(tx, self.store.tenant) or may_be_kept(stored.log, now, rules):
+            if log_id not in never_started(tx, self.store.tenant) or may_be_kept(stored.log, now.date(), rules):
                 return False
             self._shred(tx, log_id, stored.log.status, now, "not_kept")
         return True

@@ -11,9 +11,12 @@ from datetime import date, datetime
 from sqlalchemy import select
 
 from hub.documents.summary import Order, render_summary
-from hub.relaylog.codes import Service
+from hub.relaylog.codes import Part, Service
 from hub.relaylog.gates import Rules, parts_open_to, stops
 from hub.relaylog.model import RelayLog
+from hub.relaylog.moving import READER as NEW_MUNICIPALITY
+from hub.relaylog.moving import NoCopy, copy_rules, for_new_municipality
+from hub.relaylog.rights import RESTRICTED
 from hub.relaylog.view import view
 from hub.store.database import Database
 from hub.store.events import Action, append
@@ -44,17 +47,35 @@ class Opener:
         with self.db.read() as tx:
             return self.store.load(tx, log_id).log
 
+    def log_to_share(self, log_id: str) -> RelayLog:
+        """Return a log that something is to be shared of. Raises NotOpen where somebody objects, and SealError."""
+        with self.db.read() as tx:
+            stored = self.store.load(tx, log_id)
+        if stored.decided.restricted:
+            raise NotOpen(f"log {log_id}: {RESTRICTED.reason}: until {RESTRICTED.releases_when}")
+        return stored.log
+
     def noted(self, log_id: str, purpose: str, now: datetime) -> None:
         """Write down that the log was opened. `purpose` is a code. Raises NotACode."""
         with self.db.write() as tx:
             append(tx, self.store.tenant, Action.PERSON_LOG_OPENED, "log", log_id, self.who, now, purpose=purpose)
 
 
+def parts_for(log: RelayLog, recipient: Service, day: date, rules: Rules) -> frozenset[Part]:
+    """Return the parts of a log that its summary for a recipient opens on a day."""
+    asked, rules = _as_asked(log, recipient, rules)
+    return frozenset() if isinstance(asked, NoCopy) else parts_open_to(asked, recipient, day, rules)
+
+
 def summary_pdf(log: RelayLog, recipient: Service, purpose: str, municipality: str, day: date, rules: Rules) -> bytes:
-    """Return the summary of a log for PPT or child welfare, of what consent and rules open to them on a day.
+    """Return the summary of a log for a recipient, of what consent and rules open to them on a day.
 
     Raises NotOpen where they open nothing, and DocumentFailed.
     """
+    asked, rules = _as_asked(log, recipient, rules)
+    if isinstance(asked, NoCopy):
+        raise NotOpen(f"log {log.id}: no copy for a new municipality: {asked.label('en')}")
+    log = asked
     found = stops(log, [recipient], day, rules)
     if found:
         told = (
@@ -70,3 +91,10 @@ def summary_pdf(log: RelayLog, recipient: Service, purpose: str, municipality: s
     parts = parts_open_to(log, recipient, day, rules)
     order = Order(municipality, recipient, purpose, day, parts)
     return render_summary(view(log, [recipient], day, rules), order)
+
+
+def _as_asked(log: RelayLog, recipient: Service, rules: Rules) -> tuple[RelayLog | NoCopy, Rules]:
+    """Return a log and the rules as they are asked for a recipient: for a new municipality by those of moving."""
+    if recipient is not NEW_MUNICIPALITY:
+        return log, rules
+    return for_new_municipality(log), copy_rules(log, rules)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
+from hub.connectors import samspill
 from hub.connectors.base import Spec
 from hub.operate.settings import ConnectionSettings, TenantSettings
 from hub.operate.settings.model import DatedRule
@@ -38,7 +39,7 @@ def privacy_page(tenant: TenantSettings, day: date, specs: Mapping[str, Spec]) -
         f"# Personvern: stafettlogger i {tenant.name}",
         _about(tenant, day),
         "## Protokoll over behandlingen\n\n" + _record(tenant, consent, sharing),
-        "## Hvor opplysningene går\n\n" + _flows(tenant.connections, specs),
+        "## Hvor opplysningene går\n\n" + _flows(tenant.connections, specs) + _reminders(tenant) + _plans(tenant),
         "## Delingstaket\n\n" + _ceiling(sharing),
         "## Samtykke\n\n" + _consent(consent),
         "## Reglene, og hvem som har bestemt dem\n\n" + _rules(tenant, day),
@@ -104,6 +105,29 @@ def _flows(connections: Iterable[ConnectionSettings], specs: Mapping[str, Spec])
     return f"{note}\n\n{_table(head, rows)}"
 
 
+def _reminders(tenant: TenantSettings) -> str:
+    """Tell of the e-mail that leaves, where the municipality has set it up."""
+    if tenant.mail is None:
+        return ""
+    names = ", ".join(_cell(unit.name) for unit in tenant.units if unit.id in tenant.mail.remind)
+    return (
+        f"\n\nPå e-post, gjennom `{_cell(tenant.mail.host)}`, får disse enhetene påminnelser: {names}. De har tall og "
+        "logg-id-er fra kontrollrunden, ingen navn og ingen tekst fra loggene."
+    )
+
+
+def _plans(tenant: TenantSettings) -> str:
+    """Tell what a plan does that people ask the hub for, where a connection may make one."""
+    made = [each.name for each in tenant.connections if isinstance(each.own, samspill.Settings) and each.own.plan]
+    if not made:
+        return ""
+    return (
+        f"\n\nIndividuelle planer kan opprettes gjennom {', '.join(made)} når en person ber om det. Da sendes navn og "
+        "fødselsnummer på barnet, planens leder og dem som er krysset av, og ingenting annet av loggen. De får "
+        "kontoer, og lederen får en varig rett til å opprette planer."
+    )
+
+
 def _origin(each: ConnectionSettings, *, assumed: bool) -> str:
     if each.confirmed:
         return f"{_cell(each.confirmed.by)}, {_day(each.confirmed.on)}"
@@ -161,7 +185,8 @@ def _retention(tenant: TenantSettings) -> str:
         ("Aktiv logg", "Forseglet i huben så lenge den er aktiv, og til arkivet har bevist at det har den"),
         ("Logg som verken kan deles eller arkiveres", "Ikke tatt vare på: bare nøklet id, sum og status"),
         ("Det som sendes", "Forseglet til mottakeren har kvittert, så slettet"),
-        ("Karantene", "Forseglet til posten er tatt inn"),
+        ("Karantene", "Forseglet til posten er tatt inn, eller barnets siste logg er slettet"),
+        ("Krav om rettigheter", "Ordene forseglet med loggens nøkkel; hvem, når, hjemmel og utfall blir stående"),
         ("Hendelser", "Blir liggende: hvem som gjorde hva når, med id-er, tall og koder"),
         ("Arkivpakken", f"Arkivets egne regler. Mappa er {kept}"),
         ("Sikkerhetskopier", "Kommunens egen rutine. En slettet logg står i kopien til den går ut"),
@@ -245,7 +270,11 @@ DPIA = _table(
         ),
         ("Stort omfang, sårbare?", "Ja: barn, helse og barnevern", "Hvor mange barn"),
         ("Kobles kilder?", "Ja: like, bekreftede fødselsnumre. Ellers spørres en person", "Hvem som svarer"),
-        ("Rettigheter", "`hub report shared` viser barn og foresatte hva som er delt med hvem", "Hvem som gir den ut"),
+        (
+            "Rettigheter",
+            "`hub rights` følger hvert krav til det er gjennomført; `hub report shared` viser hva som er delt med hvem",
+            "Hvem som tar imot krav, avgjør og gir svar",
+        ),
         (
             "Trukket samtykke",
             "Stopper sendingen straks. Det som er sendt, står i mottakerens system",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, or_, select
 
+from hub.operate.unarchived import unarchived
 from hub.operate.words import in_words
 from hub.store.connections import ConnectionState, Stop, stop_of
 from hub.store.database import Database
@@ -79,6 +81,8 @@ class TenantStatus:
     held: dict[str, int]
     proposals: int
     connections: tuple[ConnectionStatus, ...]
+    unarchived: int = 0
+    """Closed logs that have waited for the archive's proof longer than they may."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,19 @@ class TraceLine:
     id: str
 
 
+ALARM_AFTER = timedelta(days=7)
+"""How long a closed log may wait for the archive's proof where the municipality says nothing."""
+
+NO_ALARMS: Mapping[str, timedelta] = MappingProxyType({})
+
+
 class Reports:
     """Reads the store for people."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, archive_alarms: Mapping[str, timedelta] = NO_ALARMS) -> None:
+        """Take how long a closed log may wait for the archive, by municipality; `ALARM_AFTER` where none is given."""
         self._db = db
+        self._archive_alarms = archive_alarms
 
     def status(self, tenant: str, connections: Iterable[str], now: datetime) -> TenantStatus:
         """Return how a municipality stands."""
@@ -124,12 +136,14 @@ class Reports:
             open_proposals = (proposals.c.tenant == tenant, proposals.c.state == ProposalState.OPEN)
             counts = tx.scalar(of_logs) or 0, tx.scalar(of_archived) or 0
             packages = _deliveries(tx, tenant, DeliveryKind.ARCHIVE)
+            since = now - self._archive_alarms.get(tenant, ALARM_AFTER)
+            overdue = sum(each.since < since for each in unarchived(tx, tenant))
             proposed = tx.scalar(select(func.count()).select_from(proposals).where(*open_proposals)) or 0
         held = Counter(SPECIAL_RULE if row.revealing else row.reason for row in self._open_holds(tenant))
         states = tuple(self._connection(tenant, connection, now) for connection in connections)
         on_the_way = _waiting(packages) + packages[DeliveryState.UNKNOWN]
         return TenantStatus(
-            tenant, *counts, on_the_way, _failed(packages), dict(sorted(held.items())), proposed, states
+            tenant, *counts, on_the_way, _failed(packages), dict(sorted(held.items())), proposed, states, overdue
         )
 
     def _connection(self, tenant: str, connection: str, now: datetime) -> ConnectionStatus:

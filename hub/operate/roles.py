@@ -37,6 +37,8 @@ class Act(StrEnum):
     CONTROL = "control"
     BREACH = "breach"
     INSIGHT = "insight"
+    RIGHTS = "rights"
+    RULE_RIGHTS = "rule_rights"
 
 
 class NotAllowed(Exception):
@@ -80,6 +82,8 @@ _MAY: Mapping[Act, frozenset[Role]] = MappingProxyType(
         Act.CONTROL: frozenset({Role.UNIT_LEADER, Role.DATA_PROTECTION_OFFICER}),
         Act.BREACH: frozenset({Role.DATA_PROTECTION_OFFICER, Role.AUDITOR}),
         Act.INSIGHT: frozenset({Role.DATA_PROTECTION_OFFICER, Role.AUDITOR}),
+        Act.RIGHTS: _OPENS | {Role.RULE_OWNER, Role.DATA_PROTECTION_OFFICER},
+        Act.RULE_RIGHTS: frozenset({Role.UNIT_LEADER, Role.RULE_OWNER}),
     }
 )
 """The roles that may do each act at all."""
@@ -146,13 +150,19 @@ def facts_of(log: RelayLog, tenant: TenantSettings, parts: Collection[Part] | No
 
     A unit goes by its id, number and name in the log, and by those of the configured unit that it is.
     """
-    names = frozenset({log.unit.id, log.unit.organisation_number, log.unit.name} - {""})
-    for unit in tenant.units:
-        own = {unit.id, unit.organisation_number, unit.name}
-        names |= own if names & own else set()
+    names = names_of({log.unit.id, log.unit.organisation_number, log.unit.name} - {""}, tenant)
     written = frozenset(part for _, part, _ in texts(log))
     opened = written if parts is None else written & frozenset(parts)
     return LogFacts(names, log.unit.service, log.holder.name if log.holder else "", opened)
+
+
+def names_of(called: Collection[str], tenant: TenantSettings) -> frozenset[str]:
+    """Return what units go by that are called so: that, and every name of the configured units that they are."""
+    names = frozenset(called)
+    for unit in tenant.units:
+        own = {unit.id, unit.organisation_number, unit.name}
+        names |= own if names & own else set()
+    return names
 
 
 @dataclass(frozen=True)

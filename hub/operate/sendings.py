@@ -49,8 +49,8 @@ class Basis(StrEnum):
     """Where the parts of a sending are known from.
 
     `kept`: the view that was sent is still there, without what was removed from the log since. `at_most`: only the
-    consents and rules of that day tell. `whole`: an archive gets all of a log. `unknown`: the log or the connection is
-    no longer there.
+    consents and rules of that day tell. `whole`: an archive gets all of a log, a plan nothing of it. `unknown`: the
+    log or the connection is no longer there.
     """
 
     KEPT = "kept"
@@ -179,7 +179,7 @@ class Sendings:
         """Return when each log was last received by each connection: of that sending the view is kept."""
         c = deliveries.c
         last = select(c.log_id, c.connection, func.max(c.done_at).label("at")).where(
-            c.tenant == self._store.tenant, c.state == DeliveryState.DONE
+            c.tenant == self._store.tenant, c.state == DeliveryState.DONE, c.kind != DeliveryKind.CREATE
         )
         with self._db.read() as tx:
             rows = tx.execute(last.group_by(c.log_id, c.connection))
@@ -209,6 +209,8 @@ class Sendings:
             return _Content(frozenset(), stored.log, parts, parts, Basis.WHOLE)
         receiver = self._receivers.get(row.connection)
         side = stored.side(row.connection) if stored else None
+        if stored is not None and receiver is not None and row.kind is DeliveryKind.CREATE:  # it names people, no more
+            return _Content(receiver.readers_of(side.seen if side else stored.log), basis=Basis.WHOLE)
         if stored is None or receiver is None or side is None:
             return _Content()
         readers = receiver.readers_of(side.seen)

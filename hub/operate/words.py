@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from hub.relaylog.planning import BEFORE
 from hub.store.events import Action
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ Data = Mapping[str, str | int | bool]
 WORDS: Mapping[str, str] = {
     Action.RUN_QUEUED: "a run of {connection} was queued ({why})",
     Action.RUN_STARTED: "the run of {connection} began, attempt {attempt}",
-    Action.RUN_ENDED: "the run of {connection} read everything",
+    Action.RUN_ENDED: "the run of {connection} {ended}",
     Action.RUN_FAILED: "the run of {connection} failed: {outcome}",
     Action.RUN_HELD: "the run of {connection} waits for a person: {outcome}",
     Action.RUN_PUT_OFF: "the run of {connection} was put off: {outcome}",
@@ -27,6 +28,9 @@ WORDS: Mapping[str, str] = {
     Action.LOG_JOINED: "all its records were moved to another log, {into}",
     Action.LOG_ROUTED: "version {version} was routed: {given}",
     Action.LOG_REOPENED: "the log went on after its end: its next closing is a new revision in the archive",
+    Action.LOG_SHREDDED: "the log's key was deleted, so that nothing of it can be opened: {reason}",
+    Action.RECORD_SHREDDED: "a record in quarantine was emptied with the log of its person",
+    Action.RECORD_KEPT_OUT: "{connection} still has what was deleted: nothing was taken in, and its task is open again",
     Action.LOG_WIPED: "everything the log held was wiped: {reason}",
     Action.CONFLICT_FOUND: "systems disagree on a field, which waits as it stands in each",
     Action.CONFLICT_GONE: "the systems agree again",
@@ -42,6 +46,11 @@ WORDS: Mapping[str, str] = {
     Action.PERSON_BATON_OFFERED: "a person offered the baton in its holder's name",
     Action.PERSON_BATON_ANSWERED: "a person wrote down the answer to an offer of the baton: {move}",
     Action.PERSON_TASK_DONE: "a person did what a task asked for",
+    Action.PERSON_RIGHTS_OPENED: "a case was opened: somebody asks for {kind}",
+    Action.PERSON_RIGHTS_DECIDED: "a person decided the case of {kind}: {decision}, on the basis {basis}",
+    Action.PERSON_RIGHTS_TOLD: "a person told {connection} of the correction outside the hub",
+    Action.PERSON_RIGHTS_DONE: "the case of {kind} was carried out",
+    Action.PERSON_PLAN_ASKED: "a person asked for an individual plan with {participants} participants",
     Action.DELIVERY_READY: "a delivery to {connection} is ready to go{after}",
     Action.DELIVERY_SENT: "bytes left for {connection}",
     Action.DELIVERY_DONE: "{connection} has it: receipt {receipt}",
@@ -50,6 +59,11 @@ WORDS: Mapping[str, str] = {
     Action.DELIVERY_FAILED: "{connection} did not take it{after}",
     Action.DELIVERY_HELD: "the delivery to {connection} waits for a person{after}",
     Action.DELIVERY_FREED: "the delivery to {connection} was taken from a worker that had stopped",
+    Action.REMINDER_READY: "a reminder of {day} is about to be sent",
+    Action.REMINDER_SENT: "the mail server took the reminder of {day}: {answer}",
+    Action.REMINDER_PUT_OFF: "the reminder of {day} was put off: {answer}",
+    Action.REMINDER_FAILED: "the reminder of {day} was not sent: {answer}",
+    Action.REMINDER_UNKNOWN: "nobody knows whether the reminder of {day} was sent: {answer}",
     Action.PACKAGE_MADE: "a package for the archive was made",
     Action.ARCHIVE_RECEIVED: "the archive has proved that it has the package",
     Action.PERSON_LOG_OPENED: "the values of a conflict were shown",
@@ -76,7 +90,10 @@ def in_words(action: str, data: Data) -> str:
     after = f", after {data['error']}" if data.get("error") else ""
     news = f", after news from {data['connection']}" if data.get("connection") else ""
     given = given or "no system is written to"
+    counts = ", ".join(f"{name} {what}" for name, what in data.items() if isinstance(what, int))
+    ended = f"is done: {counts}" if counts else "read everything"
     known: dict[str, str | int | bool] = {"connection": "every system", "given": given, "after": after, "news": news}
+    known["ended"] = ended
     known |= data
     return WORDS.get(action, action).format_map(_Open(known))
 
@@ -118,8 +135,24 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "notes that the unit no longer uses what it was sent; nothing is deleted there by the hub",
         ),
     ),
+    "delete_there": (
+        (
+            "hub inbox done {id} --who …",
+            "notes that the log is deleted in that system; if it lists the log again, the task opens again",
+        ),
+    ),
     "baton": (("hub baton show LOG", "tells where the baton is; the task ends when one has accepted it alone"),),
     "life": (("nobody has to tick it off", "it ends when the log follows the municipality's rules for its life"),),
+    "plan": (
+        ("hub plan show {log} --who …", "tells what would be made where, what stops it, and who can be ticked"),
+        ("hub plan create {log} --people FILE --who … --why …", f"makes the individual plan there. {BEFORE.en}"),
+        ("… --participant ID", "lets one more take part; nobody does who is not ticked so, one by one"),
+        ("hub inbox done {id} --who …", "notes that the plan was made by hand, or is not needed"),
+    ),
+    "plan_by_hand": (
+        ("make the plan in its system by hand", f"no connection here may make plans. {BEFORE.en}"),
+        ("hub inbox done {id} --who …", "notes that it is made, or is not needed"),
+    ),
     "hold": (
         (
             "hub inbox release {id} --who … --why …",
@@ -130,16 +163,21 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
 """What can be done about each kind of thing in the inbox, and what that leads to."""
 
 
-def choices(item: InboxItem, *, by_a_person: bool) -> list[tuple[str, str]]:
+def choices(item: InboxItem, *, by_a_person: bool, plans: bool = False) -> list[tuple[str, str]]:
     """Return the commands that decide something in the inbox, each with what it leads to.
 
-    `by_a_person` tells that a hold is of those that may be released.
+    `by_a_person` tells that a hold is of those that may be released, `plans` that a connection may make plans.
     """
     if item.kind == "hold" and not by_a_person:
         return [("nobody can release it", f"it ends when {item.ends or 'what it rests on changes in its system'}")]
-    by = {"proposal": item.reason, "task": item.rule}
+    by = {"proposal": item.reason, "task": _of_task(item.rule, plans=plans)}
     found = CHOICES.get(by.get(item.kind, item.kind), ())
-    return [(command.format(id=item.id), leads_to) for command, leads_to in found]
+    return [(command.format(id=item.id, log=item.log), leads_to) for command, leads_to in found]
+
+
+def _of_task(kind: str, *, plans: bool) -> str:
+    """Return under what the choices of a task stand: a proposal may have the same code, or no connection can do it."""
+    return {"deletion": "delete_there", "plan": "plan" if plans else "plan_by_hand"}.get(kind, kind)
 
 
 class _Open(dict[str, str | int | bool]):

@@ -84,6 +84,10 @@ class Merged:
     """Reasons that a person has looked at for the log as it stands, and let it go in spite of."""
     proposed: tuple[Guardian, ...] = ()
     """Guardians that systems name and nobody has confirmed: not in the log, but counted where they protect somebody."""
+    settled: frozenset[Place] = frozenset()
+    """Places at which a person's choice holds over what systems say."""
+    restricted: bool = False
+    """Somebody objects, or demands that use be restricted: the log goes nowhere."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class _Merge:
         self._sent = {system.connection: _Opened(system.sent) for system in systems}
         self._holder = self._service_of(Place("", "", "holder"))
         self._conflicts: list[Conflict] = []
+        self._settled: set[Place] = set()
 
     def merged(self) -> Merged:
         """Go through every place that any side knows."""
@@ -176,7 +181,8 @@ class _Merge:
         keys = sorted({key for log in opened for key in log.elements})
         elements = [(key, self._position(key), self._element(key)) for key in keys]
         log = _assembled(own, elements)
-        return Merged(log, tuple(self._conflicts), tuple(self._deletions()), Provenance(log, self._seen))
+        provenance, settled = Provenance(log, self._seen), frozenset(self._settled)
+        return Merged(log, tuple(self._conflicts), tuple(self._deletions()), provenance, settled=settled)
 
     def _own(self, opened: Sequence[_Opened]) -> Flat:
         """Merge the log's own fields; those that only one system has ever told of are as it tells them."""
@@ -262,6 +268,7 @@ class _Merge:
             return max(values, key=lambda part: (TIGHTNESS[part], part))
         settled = self._settlements.get(place)
         if settled and all(settled.covers(value) for value in changed.values()):
+            self._settled.add(place)
             return settled.value
         return self._rank(place, agreed, changed, unaware)
 
@@ -371,9 +378,17 @@ def acknowledge(
             left = _left_by_writing(system, news, shown, flatten(exchange.now), said)
             sides.append(replace(_exchanged(system, left, {**news, **shown}, news), seen=exchange.now))
         else:
-            sides.append(_exchanged(system, said, news, said.keys() - overtaken))
+            decided = {place: held[place] for place in (news.keys() & merged.settled) - overtaken if place in held}
+            sides.append(_decided_over(_exchanged(system, said, news, said.keys() - overtaken), decided))
     fresh = {place: value for place, value in news.items() if place not in overtaken}
     return unflatten({**(flatten(agreed) if agreed else {}), **fresh}), tuple(sides)
+
+
+def _decided_over(system: System, held: Flat) -> System:
+    """Return a side for which what it held was looked at, so that it is no edit where the choice is what was before."""
+    base = flatten(system.base) if system.base else {}
+    known = {place: value for place, value in held.items() if place in base and base[place] != value}
+    return replace(system, base=unflatten({**base, **known})) if known else system
 
 
 def _news(merged: Merged, exchange: Exchange) -> Flat:
@@ -537,8 +552,9 @@ def strictest(place: Place) -> Strictest | None:
 def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
     """Return the agreed log with the protective facts of a merged one: a source that drops them loosens nothing.
 
-    What protects the child is kept by itself; a guardian who is barred or protected, and a consent that has ended,
-    are kept whole. None where there is nothing to remember and nothing agreed.
+    What protects the child is kept by itself, and so are the limits of a consent that is known; a guardian who is
+    barred or protected, and a consent that has ended, are kept whole. None where there is nothing to remember and
+    nothing agreed.
     """
     own = {VIOLENCE: log.violence, PROTECTION: log.subject.address_protection}
     held: Flat = {place: value for place, value in own.items() if value in PROTECTIVE}
@@ -548,6 +564,14 @@ def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
             if any(value in PROTECTIVE for value in said):
                 places = _element_places(collection, element.id)
                 held |= {place: element.__dict__[place.field] for place in places[1:]} | {places[0]: position}
+    known_consents = {one.id: one for one in agreed.consents} if agreed else {}
+    for consent in log.consents:
+        limits = ((name, getattr(consent, name), known_consents.get(consent.id)) for name in LIMITS)
+        held |= {
+            Place("consents", consent.id, name): value
+            for name, value, known in limits
+            if known is not None and not empty(value) and value != getattr(known, name)
+        }
     if not held:
         return agreed
     before = flatten(agreed) if agreed else {}
@@ -555,6 +579,9 @@ def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
     news = {place: value for place, value in held.items() if strictest(place) or place[:2] not in known}
     return unflatten({**before, **news})
 
+
+LIMITS = ("withdrawn_on", "valid_to", "parts")
+"""What a family limits a consent by, also one that still stands."""
 
 VIOLENCE = Place("", "", "violence")
 PROTECTION = Place("", "", "subject.address_protection")

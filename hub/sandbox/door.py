@@ -159,6 +159,11 @@ class Backstage:
         self.faults.switch_on(fault)
         return Response(status_code=204)
 
+    def mended(self) -> Response:
+        """Switch all faults off."""
+        self.faults.switch_off()
+        return Response(status_code=204)
+
     def token(self) -> Json:
         """Prove that this address is a sandbox's."""
         return {"token": issue_proof(self.door.proof_key, self.door.base_url)}
@@ -177,5 +182,6 @@ def open_app(title: str, backstage: Backstage) -> FastAPI:
     app.add_api_route("/_sandbox/received", backstage.received, methods=["GET"])
     app.add_api_route("/_sandbox/edit", backstage.edit, methods=["POST"])
     app.add_api_route("/_sandbox/fault", backstage.fault, methods=["POST"], response_model=None)
+    app.add_api_route("/_sandbox/fault", backstage.mended, methods=["DELETE"], response_model=None)
     app.add_api_route("/_sandbox/token", backstage.token, methods=["GET"])
     return app

@@ -48,6 +48,11 @@ class Faults:
         with self._lock:
             self._waiting.append(fault)
 
+    def switch_off(self) -> None:
+        """Let everything work again."""
+        with self._lock:
+            self._waiting.clear()
+
     def answer(self, number: int, page: Page) -> Response:
         """Give the answer for page `number`, spoiled by the first fault that fits."""
         fault = self._take(number)

@@ -108,7 +108,7 @@ class _Samspill:
         form = _object(body)
         _refuse_if(_form_errors(form))
         with self.world.lock:
-            plan_id = f"P-{self.world.next_number()}"
+            plan_id = self._free_id()
             self.world.samspill[plan_id] = self._new_plan(plan_id, form)
             for person in (form["mainPerson"], form["planLead"], *form.get("participants", ())):
                 self.world.accounts.setdefault(person["nationalId"], {"mayCreatePlans": False})["name"] = person["name"]
@@ -167,6 +167,12 @@ class _Samspill:
             _refuse_if([("lang", "must be en, nb or nn")])
         index = _LANGUAGES.index(lang.upper())
         return {"items": [{"id": code, "name": names[index]} for code, names in _NAMES[name].items()]}
+
+    def _free_id(self) -> str:
+        """Give a plan an id that none has, also beside plans that were there from the start."""
+        while (plan_id := f"P-{self.world.next_number()}") in self.world.samspill:
+            pass
+        return plan_id
 
     def _find(self, plan_id: str) -> Json:
         if plan_id not in self.world.samspill:

@@ -27,6 +27,7 @@ _WAIT_SECONDS = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5374  # the hub's advisory locks: this number and 0 for all municipalities, or one's organisation number
 _SESSION = {
+    "synchronous_commit": "on",  # a server that crashes must not forget that a change was about to be sent
     "lock_timeout": f"{_WAIT_SECONDS}s",
     "idle_in_transaction_session_timeout": "20s",  # a machine that hangs keeps the others from writing no longer
     "tcp_keepalives_idle": "30",  # and one that lost its power is noticed in a minute
@@ -110,8 +111,10 @@ class Database:
                 _empty_sqlite(driver)
             else:
                 driver.autocommit = True
-                driver.execute("VACUUM")
-                driver.autocommit = False
+                try:
+                    driver.execute("VACUUM")
+                finally:
+                    driver.autocommit = False
         except self._engine.dialect.loaded_dbapi.OperationalError:
             raise StoreUnavailable(IN_THE_WAY) from None
         finally:
@@ -131,7 +134,8 @@ def open_database(url: str) -> Database:
     """Open the database at an SQLAlchemy URL: `sqlite:////var/lib/stafetthub/hub.db` or `postgresql+psycopg://…`.
 
     SQLite must be a file: its log is written ahead (WAL) and flushed at every commit, so that a power loss loses
-    nothing committed. Errors never show the values of a statement.
+    nothing committed. PostgreSQL is told to flush as well, whatever its own setting. Errors never show the values of a
+    statement.
     """
     return Database(_postgresql_engine(url) if is_postgresql(url) else _sqlite_engine(url))
 

@@ -36,6 +36,7 @@ class Choice(StrEnum):
     CLOSED = "closed"
     OFFERED = "offered"
     ANSWERED = "answered"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class Effect(BaseModel):
     settled: Settled | None = None
     released: Released | None = None
     removed: tuple[Removed, ...] = ()
+    restricted: bool = False
 
 
 class _Detail(BaseModel):
@@ -120,6 +122,8 @@ class Decided:
     removed: tuple[Removed, ...] = ()
     guardians: Mapping[str, bool] = field(default_factory=dict)
     """Whether each guardian that was decided about belongs to the log, by the hub's id."""
+    restricted: bool = False
+    """Somebody objects, or demands that use be restricted: nothing is sent."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,7 @@ def _decided(effects: list[Effect]) -> Decided:
         tuple(effect.released for effect in effects if effect.released),
         tuple(removed for effect in effects for removed in effect.removed),
         {known.guardian: known.belongs for effect in effects if (known := effect.confirmed)},
+        restricted=any(effect.restricted for effect in effects),
     )
 
 

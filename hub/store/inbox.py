@@ -267,8 +267,12 @@ class Inbox:
         record: bytes,
         why: Refusal,
         now: datetime,
+        subject_hash: str | None = None,
     ) -> None:
-        """Keep a record that could not be taken in, under a key of its own, with the reason."""
+        """Keep a record that could not be taken in, under a key of its own, with the reason.
+
+        By `subject_hash`, where the person could be read, shredding reaches it.
+        """
         c = quarantine.c
         standing = tx.execute(
             select(c.quarantine_id, c.attempts).where(
@@ -284,6 +288,7 @@ class Inbox:
             "last_seen_at": now,
             "attempts": (standing.attempts if standing else 0) + 1,
             "change_hash": change_hash,
+            "subject_hash": subject_hash,
             "wrapped_key": key.wrapped_key,
             "key_version": key.key_version,
             "sealed_record": key.sealer.seal("quarantine.sealed_record", record),
@@ -309,7 +314,9 @@ class Inbox:
                 c.foreign_id == foreign_id,
                 c.state == QuarantineState.OPEN,
             )
-            .values(state=QuarantineState.REPLAYED, sealed_record=None, wrapped_key=None, replay_run=None)
+            .values(
+                state=QuarantineState.REPLAYED, sealed_record=None, wrapped_key=None, subject_hash=None, replay_run=None
+            )
             .returning(c.quarantine_id)
         )
         for quarantine_id in tx.scalars(taken).all():

@@ -135,7 +135,7 @@ class LogStore:
         c = records.c
         rows = tx.execute(
             select(
-                c.foreign_id, c.log_id, c.change_hash, c.foreign_version, c.mapping, c.mapping_version, c.last_seen_at
+                c.foreign_id, _LIVING, c.change_hash, c.foreign_version, c.mapping, c.mapping_version, c.last_seen_at
             ).where(c.tenant == self.tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids)))
         )
         return {row.foreign_id: KnownRecord(*row[1:]) for row in rows}
@@ -162,7 +162,7 @@ class LogStore:
     def missing(self, tx: Connection, connection: str, run_id: str) -> list[tuple[str, str | None]]:
         """Return the system's ids, and the logs, of records that a run did not see."""
         rows = tx.execute(
-            select(records.c.foreign_id, records.c.log_id).where(
+            select(records.c.foreign_id, _LIVING).where(
                 records.c.tenant == self.tenant,
                 records.c.connection == connection,
                 or_(records.c.seen_in_run.is_(None), records.c.seen_in_run != run_id),
@@ -184,7 +184,7 @@ class LogStore:
         )
 
     def of_subjects(self, tx: Connection, subject_hashes: Collection[str]) -> list[Row[Any]]:
-        """Return subject, id, status and connection of every side of every log about these persons."""
+        """Return subject, id, status and connection of every side of every log about these persons; of none wiped."""
         if not subject_hashes:
             return []
         joined = logs.join(
@@ -194,10 +194,25 @@ class LogStore:
             tx.execute(
                 select(logs.c.subject_hash, logs.c.log_id, logs.c.status, records.c.connection)
                 .select_from(joined)
-                .where(logs.c.tenant == self.tenant, logs.c.subject_hash.in_(list(subject_hashes)))
+                .where(
+                    logs.c.tenant == self.tenant,
+                    logs.c.subject_hash.in_(list(subject_hashes)),
+                    logs.c.sealed_body.is_not(None),
+                )
                 .order_by(logs.c.log_id)
             )
         )
+
+    def read_anew(self, tx: Connection, subject_hashes: Collection[str]) -> None:
+        """Have what was not kept about these persons read anew when its systems list it again: consent has come."""
+        c = records.c
+        unkept = select(logs.c.log_id).where(
+            logs.c.tenant == self.tenant,
+            logs.c.subject_hash.in_(list(subject_hashes)),
+            logs.c.sealed_body.is_(None),
+        )
+        theirs = update(records).where(c.tenant == self.tenant, c.log_id.in_(unkept))
+        tx.execute(theirs.values(log_id=None, change_hash=None))
 
     def new(self, log_id: str) -> StoredLog:
         """Make a log with a key of its own. Nothing is stored before `save`."""
@@ -406,7 +421,7 @@ class LogStore:
         """Return the log of every record that is known of a connection, by the system's id."""
         c = records.c
         where = (c.tenant == self.tenant, c.connection == connection)
-        return {row.foreign_id: row.log_id for row in tx.execute(select(c.foreign_id, c.log_id).where(*where))}
+        return {row.foreign_id: row.log_id for row in tx.execute(select(c.foreign_id, _LIVING).where(*where))}
 
     def closed_ids(self, tx: Connection) -> list[str]:
         """Return the ids of closed logs."""
@@ -422,6 +437,14 @@ class LogStore:
     def _found_by(self, stored: StoredLog) -> dict[str, str]:
         return {"of_tenant": self.tenant, "of_log": stored.log_id}
 
+
+_LIVING = (
+    select(logs.c.log_id)
+    .where(logs.c.tenant == records.c.tenant, logs.c.log_id == records.c.log_id, logs.c.sealed_body.is_not(None))
+    .scalar_subquery()
+    .label("log_id")
+)
+"""The log of a record; none of one that was wiped, whose id stays with what is not kept."""
 
 DONE_MEASURES = frozenset({MeasureStatus.GOAL_REACHED, MeasureStatus.NO_EFFECT, MeasureStatus.STOPPED})
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from sqlalchemy import Column, Connection, Table, and_, bindparam, func, select, update
 
 from hub.store.database import Database
 from hub.store.events import Action, append
-from hub.store.sealing import KeyFile, TenantKeys, fresh_key, tenant_keys
+from hub.store.sealing import KeyMaterial, KeySource, TenantKeys, fresh_key, tenant_keys
 from hub.store.tables import decisions, log_keys, proposals, quarantine
 
 _BATCH = 200
@@ -48,7 +49,22 @@ WRAPPED = (
 )
 
 
-def add_version(file: KeyFile) -> int:
+class Rotated(KeySource, Protocol):
+    """A tenant's keys in a file that the hub can change, whether they lie there as they are or wrapped."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose keys they are, by organisation number."""
+
+    def write(self, material: KeyMaterial) -> None:
+        """Put new content in the file's place: all of it, or the old one stays. Raises KeyFileError."""
+
+
+def add_version(file: Rotated) -> int:
     """Add a fresh key to a key file as the version that wraps, and return it; one that was added before goes on.
 
     Raises KeyFileError.
@@ -114,7 +130,7 @@ def in_use(tx: Connection, tenant: str) -> dict[int, int]:
     return counts
 
 
-def retire(db: Database, file: KeyFile, actor: str, now: datetime) -> list[int]:
+def retire(db: Database, file: Rotated, actor: str, now: datetime) -> list[int]:
     """Take every version out of a key file that is not the current one; return them.
 
     Raises RotationRefused while a row uses one, or the newest has been there for less than an hour, and KeyFileError.
@@ -137,7 +153,7 @@ def retire(db: Database, file: KeyFile, actor: str, now: datetime) -> list[int]:
     return old
 
 
-def rotate(db: Database, file: KeyFile, actor: str, now: datetime) -> tuple[int, int]:
+def rotate(db: Database, file: Rotated, actor: str, now: datetime) -> tuple[int, int]:
     """Add a version to a key file and wrap everything by it; return the version and how many keys were wrapped.
 
     Doing it again before `retire` goes on with the same version. Raises SealError and KeyFileError.

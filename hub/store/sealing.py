@@ -137,7 +137,10 @@ class TenantKeys:
         """Read the keys anew where they have changed. Keys that cannot be reached now stay as they are."""
         stamp = self._source.stamp() if self._source else None
         if self._source is not None and stamp is not None and stamp != self._stamp:
-            material = self._source.read()
+            try:
+                material = self._source.read()
+            except KeyFileError:
+                return
             self._take(material.current, material.keys)
             self._stamp = stamp
 
@@ -212,11 +215,7 @@ class KeyFile:
 
     def stamp(self) -> Hashable:
         """Return when the file was written and which one it is."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino
+        return file_stamp(self.path)
 
     def read(self) -> KeyMaterial:
         """Read the file. Raises KeyFileError where it is missing, open to others, or no key file."""
@@ -235,15 +234,7 @@ class KeyFile:
 
     def write(self, material: KeyMaterial) -> None:
         """Put new content in the file's place: all of it, or the old one stays."""
-        draft = self.path.with_name(f".{self.path.name}.new")
-        draft.unlink(missing_ok=True)
-        _create(draft, material)
-        draft.replace(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        put_in_place(self.path, key_text(material))
 
 
 @dataclass(frozen=True)
@@ -296,7 +287,7 @@ def read_key_file(path: Path, tenant: str) -> TenantKeys:
 def new_key_file(path: Path) -> None:
     """Make a key file with fresh keys, readable by its owner only. Raises KeyFileError where one exists."""
     try:
-        _create(path, KeyMaterial(1, {1: fresh_key()}, fresh_key()))
+        _create(path, key_text(KeyMaterial(1, {1: fresh_key()}, fresh_key())))
     except FileExistsError:
         raise KeyFileError(
             f"{path}: there is a key file already, and what is sealed opens with nothing else; "
@@ -311,12 +302,38 @@ def fresh_key() -> bytes:
     return os.urandom(_KEY_BYTES)
 
 
-def _create(path: Path, material: KeyMaterial) -> None:
+def key_text(material: KeyMaterial) -> str:
+    """Return the content of a key file."""
     keys = {str(version): _text(key) for version, key in material.keys.items()}
-    content = {"current": material.current, "keys": keys, "hashing": _text(material.hashing)}
+    return json.dumps({"current": material.current, "keys": keys, "hashing": _text(material.hashing)}, indent=1)
+
+
+def file_stamp(path: Path) -> Hashable:
+    """Return when a file was written and which one it is; None where that cannot be told now."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def put_in_place(path: Path, text: str) -> None:
+    """Put new content in a file's place, for its owner alone: all of it, or the old one stays. Raises OSError."""
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    _create(draft, text)
+    draft.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _create(path: Path, text: str) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
 

@@ -35,6 +35,8 @@ from sqlalchemy import (
     text,
 )
 
+from hub.relaylog.rights import AskedBy, Basis, RightsDecision, RightsKind, RightsState
+
 CodeT = TypeVar("CodeT", bound=StrEnum)
 
 metadata = MetaData(
@@ -90,14 +92,15 @@ class DeliveryState(StrEnum):
 
 
 class DeliveryKind(StrEnum):
-    """What a delivery carries: a change to a system, or a package to an archive."""
+    """What a delivery carries: a change to a system, a package to an archive, or a plan that a person asked for."""
 
     UPDATE = "update"
     ARCHIVE = "archive"
+    CREATE = "create"
 
 
 class QuarantineState(StrEnum):
-    """Where a record that could not be taken in is."""
+    """Where a record that could not be taken in is. `dismissed`: nothing is kept of it any more."""
 
     OPEN = "open"
     REPLAYED = "replayed"
@@ -157,11 +160,13 @@ class DifferenceState(StrEnum):
 
 
 class TaskKind(StrEnum):
-    """What a task is about: a consent that ended, who holds the baton, or a log that breaks the rules of its life."""
+    """What a task is about: a consent that ended, the baton, a log's life, a plan that follows, or a deletion."""
 
     WITHDRAWN = "withdrawn"
     BATON = "baton"
     LIFE = "life"
+    PLAN = "plan"
+    DELETION = "deletion"
 
 
 class TaskState(StrEnum):
@@ -500,6 +505,28 @@ class TaskColumns(TypedColumns):
     done_at: Named[datetime | None] = _at("When it was done")
 
 
+class RightsCaseColumns(TypedColumns):
+    """A demand by somebody that a log is about, from the day it came until it is answered and carried out."""
+
+    case_id: Named[str] = _id("The hub's own id", key=True)
+    tenant: Named[str] = _tenant()
+    log_id: Named[str] = _log()
+    kind: Named[RightsKind] = _codes(RightsKind, "Kind")
+    state: Named[RightsState] = _codes(RightsState, "State", RightsState.OPEN)
+    asked_by: Named[AskedBy] = _codes(AskedBy, "Who asked, by role")
+    asked_on: Named[date] = _day("When it was asked")
+    due_on: Named[date] = _day("The last day to answer")
+    opened_by: Named[str] = _word(120, "User id of who wrote the case down")
+    opened_at: Named[datetime] = _at("When it was written down")
+    decision: Named[RightsDecision | None] = _codes(RightsDecision, "Decision")
+    basis: Named[Basis | None] = _codes(Basis, "Basis in law")
+    decided_by: Named[str | None] = _word(120, "User id of who decided")
+    decided_at: Named[datetime | None] = _at("When it was decided")
+    done_by: Named[str | None] = _word(120, "User id of who saw it carried out")
+    done_at: Named[datetime | None] = _at("When it was carried out")
+    sealed_detail: Named[bytes | None] = _sealed("what was asked, and the assessment; none of a log that was deleted")
+
+
 class PackageColumns(TypedColumns):
     """One revision of a closed log, made once for every archive."""
 
@@ -687,6 +714,14 @@ tasks = Table(
     TaskColumns,
     _of_log(),
     _one("uq_tasks_standing", *("tenant", "log_id", "kind", "reason", "connection", "reader"), where="state <> 'gone'"),
+    Index(None, "tenant", "state"),
+)
+rights_cases = Table(
+    "rights_cases",
+    metadata,
+    RightsCaseColumns,
+    _of_log(),
+    Index(None, "tenant", "log_id"),
     Index(None, "tenant", "state"),
 )
 packages = Table("packages", metadata, PackageColumns, _of_log(), UniqueConstraint("tenant", "log_id", "revision"))

@@ -13,6 +13,9 @@ from hub.store.events import Action, append
 from hub.store.inbox import ACTOR, SPECIAL_RULE
 from hub.store.tables import TaskKind, TaskState, tasks
 
+BY_A_PERSON = (TaskKind.WITHDRAWN, TaskKind.PLAN, TaskKind.DELETION)
+"""Kinds of tasks that a person ticks off; the others end when the log is mended."""
+
 
 @dataclass(frozen=True)
 class NewTask:
@@ -73,11 +76,19 @@ class Tasks:
         reason = SPECIAL_RULE if task.revealing else task.reason
         append(tx, self._tenant, Action.TASK_SET, "task", str(row["task_id"]), ACTOR, now, log=log_id, reason=reason)
 
+    def still_there(self, tx: Connection, log_id: str, connection: str, now: datetime) -> list[str]:
+        """Open again the tasks to delete a log in its system that were done while it is there; return them."""
+        c = tasks.c
+        there = (c.tenant == self._tenant, c.log_id == log_id, c.connection == connection)
+        done = (c.kind == TaskKind.DELETION, c.state == TaskState.DONE, c.done_at < now)
+        again = update(tasks).where(*there, *done).values(state=TaskState.OPEN, done_by=None, done_at=None, since=now)
+        return list(tx.scalars(again.returning(c.task_id)).all())
+
     def done(self, tx: Connection, task_id: str, who: str, now: datetime) -> bool:
-        """Note who did what an open task of an ended consent asked for; False where there is none."""
+        """Note who did what an open task that people tick off asked for; False where there is none."""
         c = tasks.c
         where = (c.tenant == self._tenant, c.task_id == task_id, c.state == TaskState.OPEN)
-        ticked = update(tasks).where(*where, c.kind == TaskKind.WITHDRAWN).returning(c.log_id)
+        ticked = update(tasks).where(*where, c.kind.in_(BY_A_PERSON)).returning(c.log_id)
         log_id = tx.scalar(ticked.values(state=TaskState.DONE, done_by=who, done_at=now))
         if log_id is None:
             return False

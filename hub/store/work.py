@@ -214,8 +214,14 @@ class WorkStore:
         """Tell whether a log was ever written to a connection."""
         c = deliveries.c
         where = (c.tenant == self._tenant, c.connection == connection, c.log_id == log_id)
-        done = select(c.delivery_id).where(*where, c.state == DeliveryState.DONE).limit(1)
-        return tx.execute(done).first() is not None
+        done = (c.state == DeliveryState.DONE, c.kind != DeliveryKind.CREATE)
+        return tx.execute(select(c.delivery_id).where(*where, *done).limit(1)).first() is not None
+
+    def plans(self, tx: Connection, log_ids: Collection[str]) -> list[Row[Any]]:
+        """Return the plans that people asked for after logs: those that are made, and those that may have been."""
+        c = deliveries.c
+        mine = (c.tenant == self._tenant, c.log_id.in_(list(log_ids)), c.kind == DeliveryKind.CREATE)
+        return list(tx.execute(select(deliveries).where(*mine, c.state.in_((*STANDING_DELIVERY, DeliveryState.DONE)))))
 
     def add_delivery(self, tx: Connection, new: NewDelivery, now: datetime) -> None:
         """Write down a delivery before anything is sent. Its id is the key of all its attempts."""

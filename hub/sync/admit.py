@@ -20,6 +20,7 @@ from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
 from hub.relaylog.guardians import new_guardians, without
+from hub.relaylog.keeping import may_be_kept
 from hub.relaylog.life import ENDED, FOLLOWS, LifePolicy, Senseless, change, reopened
 from hub.relaylog.merge import STATUS, Conflict, Merged, System, flatten, merge, remembered
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, Template, references
@@ -30,6 +31,7 @@ from hub.store.logs import ElementKeys, KnownRecord, Side, StoredLog
 from hub.store.sealing import Purpose, SealError
 from hub.store.tables import DeliveryKind, ProposalKind
 from hub.sync.context import Connection, Tenant
+from hub.sync.deleted import keep_out
 from hub.sync.identity import in_hub_ids
 from hub.sync.kept import to_kept
 from hub.sync.sent import Sent, kept_payload, maybe_arrived, sent_as
@@ -85,6 +87,7 @@ class Admitter:
         again: list[SourceRecord] = []
         taken: dict[str, _Taken] = {}
         overtaken = {record.id for record in records if self._overtaken(record, known.get(record.id))}
+        overtaken |= keep_out(self._tenant, tx, self._connection.id, ids)
         for record in records:
             if record.id in overtaken:
                 counts[Admission.UNCHANGED] += 1
@@ -213,9 +216,17 @@ class Admitter:
         named = record.id if not holds_national_id(record.id) else ""
         foreign_id = named or f"unnamed-{change_hash[:16]}"
         self.refused[foreign_id] = f"{why.reason}: {why.place} ({why.rule})"
+        person = self._person(record)
         self._tenant.inbox.put_in_quarantine(
-            tx, self._connection.id, foreign_id, change_hash, to_kept(record), why, now
+            tx, self._connection.id, foreign_id, change_hash, to_kept(record), why, now, person
         )
+
+    def _person(self, record: SourceRecord) -> str | None:
+        """Return the keyed hash of a refused record's person, where that much of it can be read."""
+        try:
+            return self._tenant.logs.subject_hash(self._connection.mapping.national_id(record.tree))
+        except Exception:  # noqa: BLE001 - as above: what is wrong with the record may be wrong here, too
+            return None
 
     # --- which log it belongs to ---------------------------------------------------------------------------------
 
@@ -403,7 +414,8 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
     merged = _lived(_confirmed(merged, stored), stored, tenant.rules(tenant.today()).life)
     let_go = stored.decided.released
     now = situation(tenant, merged.log) if let_go else ""
-    return replace(merged, released=frozenset(one.rule for one in let_go if one.situation == now))
+    released = frozenset(one.rule for one in let_go if one.situation == now)
+    return replace(merged, released=released, restricted=stored.decided.restricted)
 
 
 def situation(tenant: Tenant, log: RelayLog) -> str:
@@ -509,6 +521,7 @@ def remerge_all(
         (new.log_id, {"version": new.version, **(cause or {})}) for new in grown
     ]
     append_all(tx, tenant.organisation_number, Action.LOG_MERGED, "log", told, "hub", now)
+    _ask_for_unkept(tenant, tx, grown)
     anew: list[tuple[str, dict[str, int]]] = [
         (new.log_id, {"version": new.version})
         for new, (old, _) in zip(saved, merged, strict=True)
@@ -531,6 +544,16 @@ def remerge_all(
             proposal = NewProposal(ProposalKind.DELETION, collection=gone.collection, element_id=gone.element)
             tenant.inbox.propose(tx, gone.connection, stored.log_id, proposal, now)
     return saved
+
+
+def _ask_for_unkept(tenant: Tenant, tx: Transaction, logs: Sequence[StoredLog]) -> None:
+    """Have what other systems hold of these persons, and was not kept, read anew where a log of theirs may be kept."""
+    day = tenant.today()
+    rules = tenant.rules(day)
+    kept = [stored.log.subject.national_id for stored in logs if may_be_kept(stored.log, day, rules)]
+    subjects = {subject for national_id in kept if (subject := tenant.logs.subject_hash(national_id))}
+    if subjects:
+        tenant.logs.read_anew(tx, subjects)
 
 
 def _went_on(before: RelayLog, now: RelayLog) -> bool:

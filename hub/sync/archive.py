@@ -21,13 +21,16 @@ from hub.documents.arkivmelding import NotArchivable
 from hub.documents.package import Package, make_package
 from hub.relaylog.codes import AddressProtection, LogStatus
 from hub.relaylog.gates import Decider
+from hub.relaylog.guardians import with_proposed
 from hub.store.connections import ConnectionState, stop_of
 from hub.store.inbox import NewHold
 from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, release
 from hub.store.logs import StoredLog
+from hub.store.rights import Rights
 from hub.store.sealing import Purpose
 from hub.store.tables import DeliveryKind, DeliveryState, deliveries
 from hub.store.work import INTERNAL_ERROR, NewDelivery
+from hub.sync.admit import merged_of
 from hub.sync.context import Archive, Tenant
 from hub.sync.trouble import STORE_TROUBLE
 
@@ -40,7 +43,13 @@ WAITS = "the archivist has decided"
 BROKEN = NewHold("archive_internal_error", "archive_internal_error", Decider.OPERATOR, "the mistake is mended")
 HOLDS = {
     reason: NewHold(f"archive_{reason}", f"archive_{reason}", Decider.ARCHIVIST, WAITS, revealing)
-    for reason, revealing in {"violence": True, "protected": True, "conflict": False, "not_whole": False}.items()
+    for reason, revealing in {
+        "violence": True,
+        "protected": True,
+        "conflict": False,
+        "deletion_asked": False,
+        "not_whole": False,
+    }.items()
 }
 
 
@@ -188,10 +197,11 @@ class Archivist:
     def _waits(self, tx: Transaction, stored: StoredLog, content: str) -> list[NewHold]:
         """Return why a closed log waits for the archivist. A missing or withdrawn consent is no reason.
 
-        Each stands for what the log says now and on what the systems disagree: let go for that, it is held anew when
-        another text comes.
+        Each stands for what the log says now, who is proposed as its guardian, and on what the systems disagree: let go
+        for that, it is held anew when another text comes. Somebody protected counts from the proposal on.
         """
-        log, waits = stored.log, []
+        proposed = merged_of(self._tenant, stored).proposed if stored.sides else ()
+        log, waits = with_proposed(stored.log, proposed), []
         persons = [log.subject.address_protection, *(guardian.address_protection for guardian in log.guardians)]
         persons += [relative.address_protection for relative in log.relatives]
         if log.violence:
@@ -201,9 +211,12 @@ class Archivist:
         conflicts = self._tenant.inbox.open_conflicts(tx, stored.log_id)
         if conflicts:
             waits.append(HOLDS["conflict"])
+        if Rights(self._tenant.organisation_number).deletion_asked(tx, stored.log_id):
+            waits.append(HOLDS["deletion_asked"])
         if log.status is not LogStatus.CLOSED or log.closure is None:
             waits.append(HOLDS["not_whole"])
-        said = json.dumps([content, *sorted(row.candidates_hash for row in conflicts)]).encode()
+        named = sorted(f"{guardian.id} {guardian.address_protection}" for guardian in proposed)
+        said = json.dumps([content, *sorted(row.candidates_hash for row in conflicts), *named]).encode()
         situation = self._tenant.logs.keys.keyed_hash(Purpose.CONTENT, said)
         return [replace(hold, situation=situation) for hold in waits]
 

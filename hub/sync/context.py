@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from hub.connectors.archive.folder import Receipt
-from hub.connectors.base import Connector
+from hub.connectors.base import Connector, PlanMaker
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.documents.package import Package
 from hub.mappings.language import Mapping as TemplateMapping
@@ -31,7 +31,7 @@ class Connection:
     `readers` are fixed services, or "unit": the service of the unit that the system's own record belongs to.
     `verified_ids` tells that its national ids come from the population register: only such ids match by themselves.
     `controller` answers for the system and `unit_controllers` for units, each known by organisation number; the
-    municipality itself is "" or left out.
+    municipality itself is "" or left out. `plans` makes individual plans there; None where people make them by hand.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Connection:
     verified_ids: bool = False
     controller: str = ""
     unit_controllers: Mapping[str, str] = field(default_factory=dict)
+    plans: PlanMaker | None = None
 
     def readers_of(self, seen: RelayLog) -> frozenset[Service]:
         """Return who can see what is sent to a record."""

@@ -20,6 +20,7 @@ from hub.store.decisions import Choice, Confirmed, Effect, NewDecision, Released
 from hub.store.differences import Differences
 from hub.store.events import Action, append
 from hub.store.logs import Side, StoredLog
+from hub.store.rights import Rights
 from hub.store.tables import ConflictState, DeliveryKind, DeliveryState, HoldState, ProposalKind, ProposalState
 from hub.store.tasks import Tasks
 from hub.sync.admit import OPEN_STATUS, as_json, remerge, take_in
@@ -30,7 +31,7 @@ from hub.sync.route import FIRST_CONTACT, NO_RECORD, RELEASABLE, Router
 LOG = "log"
 """Chosen in place of a connection: what the log says now shall hold."""
 
-ARCHIVIST = frozenset({"archive_violence", "archive_protected", "archive_conflict"})
+ARCHIVIST = frozenset({"archive_violence", "archive_protected", "archive_conflict", "archive_deletion_asked"})
 """Holds that the archivist may release: archiving is a duty, and only its time is open."""
 
 BY_A_PERSON = frozenset({FIRST_CONTACT.rule, NO_RECORD.rule}) | RELEASABLE | ARCHIVIST
@@ -96,7 +97,7 @@ class Decisions:
         if take == LOG:
             return as_json(flatten(stored.log).get(place))
         if take not in said:
-            raise CannotDecide(f"'{take}' says nothing here. Take one of {', '.join([*said, LOG])}")
+            raise CannotDecide(f"No such connection says anything here. Take one of {', '.join([*said, LOG])}")
         return said[take]
 
     # --- holds ---------------------------------------------------------------------------------------------------
@@ -207,6 +208,10 @@ class Decisions:
     def _join(self, tx: Transaction, donor: StoredLog, into: str) -> str:
         """Move all records of a log to another log of the same person, and close the emptied one as merged."""
         tenant, now = self.tenant, self.tenant.now()
+        if asked := Rights(self._number).cases(tx, donor.log_id, everything=donor.decided.restricted):
+            raise CannotDecide(
+                f"The log has a case that does not follow it to another: see `hub rights show {asked[0].case_id}`"
+            )
         target = tenant.logs.load(tx, self._other_log(tx, donor, into))
         shared = {side.connection for side in donor.sides} & {side.connection for side in target.sides}
         if shared:

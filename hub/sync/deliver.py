@@ -177,7 +177,8 @@ class Deliverer:
         after = mapping.write(side.record, own, clear=in_keys(cleared, keys))
         planned = replace(attempt.planned, view=view, cleared=cleared, after=after)
         merged = _without_its_echo(attempt.merged, row.connection, view)
-        return replace(attempt, merged=merged, planned=planned, held=dict.fromkeys(attempt.held, view))
+        held = {name: _of_what_stands_in(seen, view) for name, seen in attempt.held.items()}
+        return replace(attempt, merged=merged, planned=planned, held=held)
 
     def _send(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
         before, row = _as_delivered(attempt.side), attempt.row
@@ -341,6 +342,16 @@ def _without_its_echo(merged: Merged, connection: str, view: RelayLog) -> Merged
     sent = flatten(view)
     disputed = (each for each in merged.conflicts if each.values.get(connection) != sent.get(each.place))
     return replace(merged, conflicts=tuple(disputed))
+
+
+def _of_what_stands_in(seen: RelayLog, view: RelayLog) -> RelayLog:
+    """Return a view without the elements that a system does not hold: it can neither know them nor have lost them."""
+    theirs = {(collection, element.id) for collection, element in seen.elements()}
+    lists = {
+        name: tuple(each for each in getattr(view, name) if (name, each.id) in theirs)
+        for name in {collection for collection, _ in view.elements()}
+    }
+    return view.model_copy(update=lists)
 
 
 def _as_delivered(side: Side) -> SourceRecord:

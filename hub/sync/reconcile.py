@@ -15,6 +15,7 @@ from hub.store.events import Action, append
 from hub.store.leases import LEASE, Lease, release, renew
 from hub.store.logs import KnownRecord
 from hub.store.tables import DifferenceKind, RunState
+from hub.store.wipe import kept_out
 from hub.sync.context import Archive, Connection, Tenant
 from hub.sync.pull import PullResult
 
@@ -60,7 +61,8 @@ def _in_source(tenant: Tenant, connection: Connection, lease: Lease, result: Pul
             lease = renew(tx, lease, tenant.now() + LEASE)
             ids = [record.id for record in page.records]
             known = tenant.logs.known_records(tx, connection.id, ids)
-            suspect = tenant.inbox.quarantined(tx, connection.id, ids)
+            suspect = {*tenant.inbox.quarantined(tx, connection.id, ids)}
+            suspect |= kept_out(tx, tenant.organisation_number, connection.id, ids).keys()
         result.counts["read"] += len(page.records)
         for record in page.records:
             here.pop(record.id, None)
@@ -78,6 +80,8 @@ def _compared(
     before = known.get(record.id)
     if before is None:
         return DifferenceKind.NOT_TAKEN_IN
+    if before.change_hash is None:  # it is to be read anew, which the next pull does
+        return None
     same = before.change_hash == tenant.logs.change_hash(connection.mapping.stable(record.tree))
     return None if same or before.foreign_version != record.version else DifferenceKind.OTHER_CONTENT
 

@@ -26,6 +26,7 @@ from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
 from hub.sync.decide import CannotDecide
 from hub.sync.kept import from_kept
+from hub.sync.plans import end_plan
 from hub.sync.pull import PullResult
 from hub.sync.route import Router, plan, view_hash
 
@@ -122,7 +123,7 @@ def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | 
     """Try a delivery again that is held, or make one that failed anew from what its log says now.
 
     Where its outcome is unknown, `sent` tells what a person found out at the receiver: sent, it counts as done; not
-    sent, it goes again with the key that it had. Raises CannotDecide.
+    sent, it goes again with the key that it had. A plan never goes again: it is asked for anew. Raises CannotDecide.
     """
     now = tenant.now()
     with tenant.db.write() as tx:
@@ -135,7 +136,7 @@ def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | 
         action = Action.PERSON_DELIVERY_DECIDED
         append(tx, tenant.organisation_number, action, "delivery", delivery_id, who.id, now, **data)
         if row.kind is DeliveryKind.CREATE:
-            plans.decided(tenant, tx, row, sent=sent)
+            end_plan(tenant, tx, row, sent=sent)
         elif sent:
             _arrived(tenant, tx, row)
         elif row.state is DeliveryState.FAILED:  # its payload is gone: what is to be sent now is written down anew

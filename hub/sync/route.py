@@ -23,6 +23,7 @@ from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
 from hub.relaylog.guardians import with_proposed, without
 from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, silent, unflatten
 from hub.relaylog.model import COLLECTIONS, Actor, Element, RelayLog
+from hub.relaylog.rights import RESTRICTED
 from hub.relaylog.view import view
 from hub.store.events import Action, append_all
 from hub.store.inbox import NewHold
@@ -55,6 +56,7 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: Mapping[Key, 
     asked = with_proposed(merged.log, merged.proposed)
     found = stops(asked, readers, day, rules, connection.other_controller(merged.log, side.seen))
     stopped = tuple(stop for stop in found if stop.reason not in merged.released & RELEASABLE)
+    stopped = (*stopped, RESTRICTED) if merged.restricted else stopped
     opened_view = without(view(asked, readers, day, rules, connection.services), merged.proposed)
     shown = _with_emptied(_without_open_questions(opened_view, merged, side.seen), merged, side.seen)
     cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen) | _removed(merged, side.seen)
@@ -65,7 +67,10 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: Mapping[Key, 
 
 
 def _without_open_questions(shown: RelayLog, merged: Merged, seen: RelayLog) -> RelayLog:
-    """Leave what is in conflict as the system has it, and leave out what is proposed as deleted."""
+    """Leave what is in conflict as the system has it, and leave out what is proposed as deleted.
+
+    Of an element that is withheld nothing is put in: what little it would say would be written over what stands there.
+    """
     frozen = {conflict.place for conflict in merged.conflicts}
     gone = {(deletion.collection, deletion.element) for deletion in merged.deletions}
     if not frozen and not gone:
@@ -75,7 +80,9 @@ def _without_open_questions(shown: RelayLog, merged: Merged, seen: RelayLog) -> 
         for place, value in flatten(shown).items()
         if place not in frozen and (place.collection, place.element) not in gone
     }
-    kept |= {place: value for place, value in flatten(seen).items() if place in frozen}
+    for place, value in flatten(seen).items():
+        if place in frozen and (not place.collection or place._replace(field="") in kept):
+            kept[place] = value
     return unflatten(kept).model_copy(update={"id": shown.id, "source": shown.source, "template": shown.template})
 
 
@@ -217,10 +224,14 @@ class _Desk:
             self._note(stored, told)
 
     def _hold_special(self, stored: StoredLog, merged: Merged) -> None:
-        """Hold the whole log where it concerns violence or somebody protected; a release is for what it says now."""
+        """Hold the whole log where it concerns violence or somebody protected; a release is for what it says now.
+
+        And where somebody has objected, or demanded that use be restricted.
+        """
         found = special_stops(with_proposed(merged.log, merged.proposed))
         now_said = situation(self._tenant, merged.log) if found else ""
         wanted = [replace(_hold(stop), situation=now_said if stop.reason in RELEASABLE else "") for stop in found]
+        wanted += [_hold(RESTRICTED)] if merged.restricted else []
         self._set_holds(stored, None, wanted)
 
     def _set_holds(self, stored: StoredLog, connection: str | None, wanted: list[NewHold]) -> bool:

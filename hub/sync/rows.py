@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from threading import Event
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
@@ -14,13 +16,27 @@ from hub.engine.occurrences import Occurrence, Plan
 from hub.engine.port import Task
 from hub.store.database import Database
 from hub.store.events import Action, append
-from hub.store.leases import DELIVERIES, LEASE, RUNS, Work, claim, due, free_dead, keep_alive, release
+from hub.store.leases import (
+    DELIVERIES,
+    LEASE,
+    RUNS,
+    LeaseLost,
+    Work,
+    at_work,
+    claim,
+    due,
+    free_dead,
+    keep_alive,
+    release,
+)
 from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.sync.archive import Archivist
 from hub.sync.context import Tenant
 from hub.sync.cycle import Cycle, CycleResult
 from hub.sync.deliver import Deliverer
+from hub.sync.plans import Planner
 from hub.sync.reconcile import WHY
+from hub.sync.upkeep import Upkeep, upkeep_run
 
 BATCH = 1000
 LATE = timedelta(minutes=2)
@@ -40,13 +56,22 @@ UNROUTED = timedelta(minutes=1)
 FREED = {RUNS.kind: Action.RUN_FREED, DELIVERIES.kind: Action.DELIVERY_FREED}
 
 
-class SyncRows:
-    """All tenants' work, for an engine. `owner` names this process in leases."""
+NO_UPKEEP: Mapping[str, Upkeep] = MappingProxyType({})
 
-    def __init__(self, db: Database, tenants: Mapping[str, Tenant], owner: str) -> None:
+
+class SyncRows:
+    """All tenants' work, for an engine. `owner` names this process in leases.
+
+    `upkeep` is what is done for a municipality as a whole, by what starts such a run.
+    """
+
+    def __init__(
+        self, db: Database, tenants: Mapping[str, Tenant], owner: str, upkeep: Mapping[str, Upkeep] = NO_UPKEEP
+    ) -> None:
         self._db = db
         self._tenants = tenants
         self._owner = owner
+        self._upkeep = upkeep
 
     def planned_until(self, name: str) -> datetime | None:
         """Return the planned instant of a schedule's newest occurrence, run or missed."""
@@ -96,6 +121,9 @@ class SyncRows:
     def _run(self, run_id: str, stopping: Event) -> None:
         row = self._row(RUNS, run_id)
         tenant = self._tenants.get(row.tenant)
+        if tenant is not None and row.why in self._upkeep:
+            self._keep_up(tenant, self._upkeep[row.why], run_id, stopping)
+            return
         if tenant is None or row.connection not in tenant.connections:
             self._not_configured(
                 RUNS, run_id, row.tenant, RunState.FAILED, outcome="not_configured", ended_at=row.due_at
@@ -106,6 +134,14 @@ class SyncRows:
         for step in (cycle.route, lambda: cycle.deliver(CycleResult()), lambda: cycle.archive(CycleResult())):
             if not stopping.is_set():
                 step()
+
+    def _keep_up(self, tenant: Tenant, upkeep: Upkeep, run_id: str, stopping: Event) -> None:
+        now = tenant.now()
+        with tenant.db.write() as tx:
+            lease = claim(tx, RUNS, run_id, self._owner, now, now + LEASE)
+        if lease is not None:
+            with suppress(LeaseLost), at_work(lease):
+                upkeep_run(tenant, upkeep, lease, stopping)
 
     def _delivery(self, delivery_id: str) -> None:
         row = self._row(DELIVERIES, delivery_id)
@@ -118,6 +154,8 @@ class SyncRows:
             )
         elif row.kind is DeliveryKind.UPDATE:
             Deliverer(tenant, self._owner).deliver(delivery_id)
+        elif row.kind is DeliveryKind.CREATE:
+            Planner(tenant, self._owner).look_up(delivery_id)
         elif tenant.archive is not None:
             Archivist(tenant, tenant.archive, self._owner).deliver(delivery_id)
 
@@ -153,10 +191,15 @@ def count_of(connection: str) -> str:
     return f"{connection} {WHY}"
 
 
+def upkeep_of(tenant: str, why: str) -> str:
+    """Return the name of the schedule by which something is done for a municipality as a whole."""
+    return f"{tenant} {why}"
+
+
 def _schedule(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the connection of a schedule, and what its runs are started by: in time, and late."""
-    connection, _, count = name.partition(" ")
-    return connection, (count, count) if count else ("schedule", "catch_up")
+    """Return the connection (or municipality) of a schedule, and what its runs are started by: in time, and late."""
+    connection, _, other = name.partition(" ")
+    return connection, (other, other) if other else ("schedule", "catch_up")
 
 
 def _why(occurrence: Occurrence, now: datetime, whys: tuple[str, ...]) -> str:

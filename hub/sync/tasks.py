@@ -1,7 +1,8 @@
 """Tasks: what people at the units must do that no system can be told, found anew each time a log is routed.
 
 A consent that has ended stops what would be sent; what was sent before lies in the reader's system, and there a person
-must see to it that it is used no more. Baton and life of a log are for the leader of its unit to mend.
+must see to it that it is used no more. Baton and life of a log are for the leader of its unit to mend. A log that was
+closed for an individual plan asks its holder to see to one.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from hub.relaylog.codes import Part
 from hub.relaylog.gates import Decider, Rules, Withdrawn, withdrawn_readers
 from hub.relaylog.life import rule_breaks
 from hub.relaylog.model import FRAME_COLLECTIONS, RelayLog
+from hub.relaylog.planning import WANTED, plan_wanted
 from hub.relaylog.protection import is_veiled
 from hub.store.logs import StoredLog
-from hub.store.tables import TaskKind
+from hub.store.tables import DeliveryState, TaskKind
 from hub.store.tasks import NewTask, Tasks
 from hub.sync.context import Connection, Tenant
 
@@ -55,7 +57,11 @@ def set_tasks(
     found: Mapping[str, list[Row[Any]]],
 ) -> None:
     """Make the tasks of a log what they are on a day; `found` is what `standing_tasks` found in this transaction."""
-    wanted = [*_to_stop_using(tenant, tx, stored, log, rules, day), *_for_leader(log, rules)]
+    wanted = [
+        *_to_stop_using(tenant, tx, stored, log, rules, day),
+        *_for_leader(log, rules),
+        *_plan(tenant, tx, stored, log),
+    ]
     Tasks(tenant.organisation_number, tenant.new_id).set(tx, stored.log_id, wanted, tenant.now(), found)
 
 
@@ -100,3 +106,10 @@ def _for_leader(log: RelayLog, rules: Rules) -> Iterator[NewTask]:
         yield NewTask(TaskKind.BATON, trouble, Decider.UNIT_LEADER)
     for broken in rule_breaks(log, rules.life):
         yield NewTask(TaskKind.LIFE, broken, Decider.UNIT_LEADER)
+
+
+def _plan(tenant: Tenant, tx: Transaction, stored: StoredLog, log: RelayLog) -> Iterator[NewTask]:
+    """Yield the task to see to an individual plan, from the closing that names one until the hub has made it."""
+    asked = tenant.work.plans(tx, [stored.log_id]) if plan_wanted(log) else []
+    if plan_wanted(log) and not any(row.state is DeliveryState.DONE for row in asked):
+        yield NewTask(TaskKind.PLAN, WANTED, Decider.HOLDER)

@@ -91,7 +91,7 @@ def serve_status(hub: Hub, port: int = 8080) -> None:
     Prints one line with the address. Raises PortNotFree.
     """
     tenants = {number: (tenant.name, list(tenant.connections)) for number, tenant in hub.tenants.items()}
-    app = status_app(Reports(hub.db), tenants, system_clock())
+    app = status_app(Reports(hub.db, hub.settings.archive_alarms), tenants, system_clock())
     quiet = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False,
         timeout_graceful_shutdown=2,

@@ -151,7 +151,7 @@ def test_sync_status_inbox_and_trace_tell_what_happened(site: Site) -> None:
     """After a sync the status counts it, the inbox lists what waits, and a delivery can be followed."""
     assert "would send" not in site.hub("sync").stdout
     status = site.hub("status")
-    assert re.search(r"vigilo +│ done", status.stdout)
+    assert re.search(r"vigilo +done", status.stdout)
     assert site.hub("status", "--health").stdout == ""
     inbox = site.hub("inbox", "list").stdout
     assert "quarantine: unmapped" in inbox
@@ -186,6 +186,7 @@ def test_a_trace_leads_from_the_run_to_the_archive(synced: Site) -> None:
 
 
 DECIDE = ("--who", "user-1", "--why", "Avtalt i møtet.")
+ON_DUTY = ("--who", "it-vakt", "--why", "Avtalt i møtet.")
 
 
 def _waiting(site: Site, *arguments: str) -> list[dict[str, str]]:
@@ -206,7 +207,7 @@ def test_the_inbox_is_listed_by_kind_and_connection_and_shown_with_choices(synce
     assert "violence" not in shown + json.dumps(_waiting(synced))
     asked = synced.hub("inbox", "show", special["id"], "--reveal")
     assert "--who … --purpose …" in asked.stderr
-    assert "Nothing waits under no-such-id" in synced.hub("inbox", "show", "no-such-id").stderr
+    assert "Nothing waits under this id" in synced.hub("inbox", "show", "no-such-id").stderr
 
 
 def test_a_conflict_is_opened_with_a_purpose_and_settled(synced: Site) -> None:
@@ -237,10 +238,10 @@ def test_what_nobody_may_release_is_refused_with_the_remedy(synced: Site) -> Non
 def test_quarantine_is_replayed_from_the_command_line(synced: Site) -> None:
     """What still cannot be read stays, and is counted; an id that nothing waits under is told."""
     refused = _waiting(synced, "--kind", "quarantine")
-    done = synced.hub("inbox", "replay", refused[0]["id"], *DECIDE)
+    done = synced.hub("inbox", "replay", refused[0]["id"], *ON_DUTY)
     assert done.stdout == f"{refused[0]['connection']}: 1 read, 1 quarantined\n"
-    assert "Nothing of this waits" in synced.hub("inbox", "replay", "no-such-id", *DECIDE).stderr
-    assert "Name ids" in synced.hub("inbox", "replay", *DECIDE).stderr
+    assert "Nothing of this waits" in synced.hub("inbox", "replay", "no-such-id", *ON_DUTY).stderr
+    assert "Name ids" in synced.hub("inbox", "replay", *ON_DUTY).stderr
 
 
 def test_run_works_on_schedule_until_told_to_stop(site: Site, tmp_path: Path) -> None:

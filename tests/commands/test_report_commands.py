@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,16 @@ from typer.testing import CliRunner, Result
 
 from hub.cli import app
 from hub.commands.report import BadOption, UnknownLog, UnknownTenant
-from hub.relaylog.model import RelayLog
+from hub.operate.opened import NotOpen
+from hub.relaylog.codes import AddressProtection, ClosureReason, LogStatus, Part, Service, SignerRole
+from hub.relaylog.model import Closure, Consent, RelayLog, Signer
 from hub.store.database import Database, open_database
 from hub.store.events import NotACode
 from hub.store.logs import LogStore
 from hub.store.sealing import new_key_file, read_key_file
 from hub.store.tables import DeliveryKind, DeliveryState, events
 from hub.store.work import NewDelivery, WorkStore
-from tests.documents.worked import LOG_ID, worked_log
+from tests.documents.worked import LOG_ID, consent, worked_log
 
 TENANT = "900001002"  # made up, as is the unit's number below
 PPT = f"{TENANT}/ppt"
@@ -95,6 +97,13 @@ def _save(office: Office, log: RelayLog) -> None:
         work.end_delivery(tx, "d-1", DeliveryState.DONE, NOW)
 
 
+def _save_again(office: Office, log: RelayLog) -> None:
+    """Let the log in the store say something else."""
+    store = LogStore(read_key_file(office.folder / "key.json", TENANT))
+    with office.store() as db, db.write() as tx:
+        store.save(tx, replace(store.load(tx, log.id), log=log), NOW)
+
+
 def test_a_summary_is_a_pdf_for_its_owner_and_an_event_without_the_purpose(office: Office) -> None:
     """Who and a code stand in the log of events; the purpose in the asker's words stands in no event."""
     out, why = office.folder / "oppsummering.pdf", "Vi ønskjer råd om leik."
@@ -104,6 +113,50 @@ def test_a_summary_is_a_pdf_for_its_owner_and_an_event_without_the_purpose(offic
     assert out.stat().st_mode & 0o777 == 0o600
     assert office.openings() == [("rektor-1", LOG_ID, {"purpose": "summary"})]
     assert "leik" not in office.all_events()
+
+
+def _moved(*consents: Consent, **changes: object) -> RelayLog:
+    """Give the log as closed because the family moved to a municipality that does not exist."""
+    closure = Closure(on=date(2026, 3, 2), reason=ClosureReason.MOVED, continues_as="Nyvik kommune")
+    return worked_log(status=LogStatus.CLOSED, closure=closure, consents=consents, **changes)
+
+
+def _copy(office: Office, out: Path) -> Result:
+    asked = ("--for", "new_municipality", "--purpose", "Dei har flytta.", "--out", str(out), "--who", "rektor-1")
+    return office.hub("document", LOG_ID, *asked)
+
+
+def test_a_copy_for_a_new_municipality_needs_a_consent_from_after_the_move(office: Office) -> None:
+    """With the old consents alone none is made; with a new one that names the municipality, a PDF and an event."""
+    out, new = office.folder / "kopi.pdf", date(2026, 3, 9)
+    old = consent(Service.EXTERNAL, Part.EDUCATION, recipient_unit="Nyvik kommune")
+    _save_again(office, _moved(*worked_log().consents, old))
+    refused = _copy(office, out)
+    assert isinstance(refused.exception, NotOpen)
+    assert "No consent from after the closing names the new municipality" in str(refused.exception)
+    assert not out.exists()
+    signed = (Signer(name="Solvår Testmor", role=SignerRole.MOTHER, on=new),)
+    given = old.model_copy(update={"valid_from": new, "signed_by": signed})
+    _save_again(office, _moved(old, given))
+    done = _copy(office, out)
+    assert done.exit_code == 0, done.output
+    assert out.read_bytes().startswith(b"%PDF-")
+    assert office.openings() == [("rektor-1", LOG_ID, {"purpose": "copy_for_new_municipality"})]
+    assert "yvik" not in office.all_events()
+
+
+def test_under_protection_no_copy_is_made_and_the_municipality_stands_nowhere(office: Office) -> None:
+    """The answer is a special rule, whatever was consented to, and names no place."""
+    new = date(2026, 3, 9)
+    given = consent(Service.EXTERNAL, Part.EDUCATION, valid_from=new, signed_by=(), recipient_unit="Nyvik kommune")
+    subject = worked_log().subject.model_copy(update={"address_protection": AddressProtection.CONFIDENTIAL})
+    _save_again(office, _moved(given, subject=subject))
+    out = office.folder / "kopi.pdf"
+    refused = _copy(office, out)
+    assert isinstance(refused.exception, NotOpen)
+    assert "særskilt regel" in str(refused.exception)
+    assert "yvik" not in f"{refused.exception}{refused.output}{office.all_events()}"
+    assert not out.exists()
 
 
 def test_who_must_be_a_user_id_or_nothing_is_made(office: Office) -> None:

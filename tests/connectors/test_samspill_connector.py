@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -13,15 +14,17 @@ import pytest
 from hub.connectors.base import (
     BadAnswer,
     Misconfigured,
+    NewPlan,
     OutcomeUnknown,
     Outgoing,
+    PlanPerson,
     Refused,
     SourceRecord,
     Stale,
     Unavailable,
 )
 from hub.connectors.http import Limits
-from hub.connectors.samspill import Samspill, Settings
+from hub.connectors.samspill import PlanSettings, Samspill, Settings
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR, SAMSPILL_SCOPE, VISMA_TENANT_ID
 from hub.sandbox.samspill import TOKEN_PATH
 from hub.sandbox.server import Sandbox
@@ -34,7 +37,14 @@ Tree = dict[str, Any]
 
 
 @contextmanager
-def _samspill(url: str, moment: Time, secret: str = "", page_size: int = 100, orgnr: str = "") -> Iterator[Samspill]:
+def _samspill(
+    url: str,
+    moment: Time,
+    secret: str = "",
+    page_size: int = 100,
+    orgnr: str = "",
+    plan: PlanSettings | None = None,
+) -> Iterator[Samspill]:
     settings = Settings(
         base_url=f"{url}/api",
         token_url=url + TOKEN_PATH,
@@ -44,6 +54,7 @@ def _samspill(url: str, moment: Time, secret: str = "", page_size: int = 100, or
         client_secret=secret,
         scope=SAMSPILL_SCOPE,
         page_size=page_size,
+        plan=plan,
     )
     samspill = Samspill(settings, Limits(connect=2, read=5, total=5), moment.clock(), {})
     try:
@@ -252,3 +263,140 @@ def test_a_change_whose_answer_was_lost_on_the_way_is_made_once(sandbox: Sandbox
         accepted = samspill.update(Outgoing(before, _with(before, step="2.9"), "key-lost"))
     assert accepted.record.tree["step"] == "2.9"
     assert [entry.idempotency_key for entry in sandbox.world.received[count:]] == ["key-lost"]
+
+
+OWN = PlanSettings(type="INDIVIDUELL_PLAN", guardian_role="FORESATT", participant_role="DELTAKER")
+
+
+def _making(
+    sandbox: Sandbox, moment: Time, url: str = "", plan: PlanSettings = OWN
+) -> AbstractContextManager[Samspill]:
+    secret = sandbox.credentials["samspill"]["client_secret"]
+    return _samspill(url or sandbox.urls["samspill"], moment, secret, plan=plan)
+
+
+def _new(sandbox: Sandbox, at: int, *roles: Literal["guardian", "participant"]) -> NewPlan:
+    """Give a plan for people of the sandbox, other ones for each `at`."""
+    found = {each["nationalId"] for plan in sandbox.world.samspill.values() for each in plan["family"]}
+    numbers = sorted(found)[at * 4 :]
+    people = [PlanPerson(f"Testperson {number}", numbers[number]) for number in range(2 + len(roles))]
+    ticked = [replace(each, role=role) for each, role in zip(people[2:], roles, strict=True)]
+    return NewPlan(people[0], people[1], tuple(ticked))
+
+
+def test_a_plan_is_made_from_the_published_form(sandbox: Sandbox, moment: Time) -> None:
+    """The id of the plan comes back, it is found by the child's number, and nobody takes part who was not ticked."""
+    new = _new(sandbox, 0)
+    with _making(sandbox, moment) as samspill:
+        assert samspill.plans_of(new.main.national_id) == ()
+        samspill.check_plan(new)
+        plan_id = samspill.create_plan(new)
+        assert samspill.plans_of(new.main.national_id) == (plan_id,)
+    assert sandbox.world.received[-1].body == {
+        "planTypeId": "INDIVIDUELL_PLAN",
+        "organisationNumber": MUNICIPALITY_ORGNR,
+        "mainPerson": {"name": new.main.name, "nationalId": new.main.national_id},
+        "planLead": {"name": new.lead.name, "nationalId": new.lead.national_id},
+    }
+    assert sandbox.world.samspill[plan_id]["participants"] == []
+    assert sandbox.world.accounts[new.lead.national_id]["mayCreatePlans"] is True
+
+
+def test_who_is_ticked_takes_part_in_the_configured_role(sandbox: Sandbox, moment: Time) -> None:
+    """A guardian and a party each get the municipality's own code."""
+    new = _new(sandbox, 1, "guardian", "participant")
+    with _making(sandbox, moment) as samspill:
+        samspill.check_plan(new)
+        plan_id = samspill.create_plan(new)
+    roles = [each["roleId"] for each in sandbox.world.samspill[plan_id]["participants"]]
+    assert roles == ["FORESATT", "DELTAKER"]
+
+
+def test_plans_that_the_hub_makes_are_no_relay_logs(sandbox: Sandbox, moment: Time) -> None:
+    """The listing leaves out individual plans where the hub may make them, and has them where it may not."""
+    new = _new(sandbox, 2)
+    with _making(sandbox, moment) as samspill:
+        plan_id = samspill.create_plan(new)
+        assert plan_id not in _all(samspill)
+    with _at(sandbox, moment, page_size=7) as other:
+        assert plan_id in _all(other)
+
+
+@pytest.mark.parametrize(
+    ("plan", "code"),
+    [
+        (OWN.model_copy(update={"type": "HABILITERING"}), "unknown_code"),
+        (OWN.model_copy(update={"guardian_role": "VERGE"}), "unknown_code"),
+        (OWN.model_copy(update={"guardian_role": ""}), "no_role"),
+    ],
+)
+def test_a_code_that_the_system_lacks_is_told_before_anything_is_sent(
+    sandbox: Sandbox, moment: Time, plan: PlanSettings, code: str
+) -> None:
+    """A wrong plan type or role is a mistake of the configuration."""
+    with _making(sandbox, moment, plan=plan) as samspill, pytest.raises(Misconfigured) as caught:
+        samspill.check_plan(_new(sandbox, 3, "guardian"))
+    assert caught.value.code == code
+
+
+def test_without_codes_no_plan_is_made(samspill: Samspill, sandbox: Sandbox) -> None:
+    """A connection that says nothing of individual plans refuses to look for them or to make one."""
+    assert not samspill.makes_plans
+    for verb in (samspill.create_plan, samspill.check_plan):
+        with pytest.raises(Misconfigured):
+            verb(_new(sandbox, 3))
+
+
+def test_a_form_that_the_system_finds_fault_with_is_refused(sandbox: Sandbox, moment: Time) -> None:
+    """What it says about the form is final, and no plan is there."""
+    new = replace(_new(sandbox, 3), lead=PlanPerson("Testperson", "1"))
+    with _making(sandbox, moment) as samspill:
+        with pytest.raises(Refused):
+            samspill.create_plan(new)
+        assert samspill.plans_of(new.main.national_id) == ()
+
+
+ASKED = NewPlan(PlanPerson("Solskinn Testnytt", "10915596784"), PlanPerson("Kontakt Testleder", "10915596784"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "code"),
+    [
+        (hang_up, OutcomeUnknown, "connection_lost"),
+        (PAGE, OutcomeUnknown, "not_json"),
+        (answer(200), OutcomeUnknown, "empty_answer"),
+        (answer(200, {"planId": "P-1"}), OutcomeUnknown, "not_confirmed"),
+        (answer(500), OutcomeUnknown, "http_500"),
+        (answer(503, retry_after="1"), OutcomeUnknown, "http_503"),
+        (answer(504), OutcomeUnknown, "http_504"),
+        (answer(429, retry_after="1"), Unavailable, "http_429"),
+        (answer(400), Refused, "http_400"),
+    ],
+)
+def test_a_plan_is_sent_once_whatever_the_answer(moment: Time, reply: Script, kind: type[Exception], code: str) -> None:
+    """One attempt, and whatever is no confirmation and no refusal may have made the plan."""
+    with Wire([TOKEN, reply]) as wire, _samspill(wire.url, moment, plan=OWN) as samspill:
+        with pytest.raises(kind) as caught:
+            samspill.create_plan(ASKED)
+        assert len(wire.requests) == 2
+    assert getattr(caught.value, "code", "") == code
+    assert moment.slept == []
+
+
+def test_a_plan_whose_answer_was_lost_is_found(sandbox: Sandbox, moment: Time) -> None:
+    """The system makes it, the answer is lost, and a look finds that one plan."""
+    new = _new(sandbox, 4)
+    with (
+        Wire([handing_on(sandbox.urls["samspill"], losing=b"POST /api/plans")]) as wire,
+        _making(sandbox, moment, wire.url) as samspill,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            samspill.create_plan(new)
+        assert len(samspill.plans_of(new.main.national_id)) == 1
+
+
+def test_a_confirmation_without_an_id_is_one(moment: Time) -> None:
+    """Only the confirmation is published: an answer that gives no id is still a receipt."""
+    made = answer(200, {"confirmation": "OK"})
+    with Wire([TOKEN, made]) as wire, _samspill(wire.url, moment, plan=OWN) as samspill:
+        assert samspill.create_plan(ASKED) == ""

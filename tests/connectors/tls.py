@@ -1,4 +1,4 @@
-"""A certificate authority made for a test, and a server whose certificate it has signed."""
+"""A certificate authority made for a test, and servers whose certificate it has signed."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ VALID = datetime(2099, 1, 1, tzinfo=UTC)
 @contextmanager
 def tls_server(folder: Path, ends: datetime) -> Iterator[tuple[str, Path]]:
     """Give a server on loopback whose certificate is valid until an instant, and the file of its authority."""
+    context, ca_file = server_side(folder, ends)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}", ca_file
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def server_side(folder: Path, ends: datetime) -> tuple[ssl.SSLContext, Path]:
+    """Give what a server on 127.0.0.1 encrypts with until an instant, and the file of its authority."""
     authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     of_authority = (
         _certificate("Test authority", authority, VALID)
@@ -42,15 +56,7 @@ def tls_server(folder: Path, ends: datetime) -> Iterator[tuple[str, Path]]:
     secret.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, secret)
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield f"https://127.0.0.1:{server.server_port}", ca_file
-        finally:
-            server.shutdown()
-            thread.join()
+    return context, ca_file
 
 
 def _certificate(name: str, key: ec.EllipticCurvePrivateKey, ends: datetime) -> x509.CertificateBuilder:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,19 @@ from pypdf import PdfReader
 
 from hub.documents.summary import Period, periods
 from hub.operate.opened import NotOpen, summary_pdf
-from hub.relaylog.codes import AddressProtection, BtiLevel, ConsentStatus, Part, Service
+from hub.relaylog.codes import (
+    AddressProtection,
+    BtiLevel,
+    ClosureReason,
+    ConsentStatus,
+    LogStatus,
+    Part,
+    Service,
+    SignerRole,
+)
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
-from hub.relaylog.model import LevelChange, RelayLog
+from hub.relaylog.model import Closure, LevelChange, RelayLog, Signer
 from hub.relaylog.sharing import Sharing
 from tests.documents.worked import HEALTH_TEXT, TODAY, WELFARE_TEXT, consent, worked_log
 
@@ -110,3 +120,23 @@ def test_every_day_since_the_first_change_is_on_one_level(changes: list[date], d
     log = RelayLog(level_changes=tuple(LevelChange(level=BtiLevel.CLARIFY, on=on) for on in changes))
     assert sum(period.holds(day) for period in periods(log)) == (day >= min(changes))
     assert not any(period.holds(min(changes) - timedelta(days=1)) for period in periods(log))
+
+
+def test_a_copy_for_a_new_municipality_holds_what_the_new_consent_names_and_no_place() -> None:
+    """The work from before the move is in it, health's is not, and where the family went is left out."""
+    moved = Closure(on=date(2026, 11, 2), reason=ClosureReason.MOVED, text="Til Nyvik.", continues_as="Nyvik kommune")
+    signed = (Signer(name="Solvår Testmor", role=SignerRole.MOTHER, on=date(2026, 11, 9)),)
+    new: dict[str, Any] = {"valid_from": date(2026, 11, 9), "signed_by": signed, "recipient_unit": "Nyvik kommune"}
+    given = consent(Service.EXTERNAL, Part.EDUCATION, **new)
+    text = _text(_summary(worked_log(status=LogStatus.CLOSED, closure=moved, consents=(given,)), Service.EXTERNAL))
+    assert "Kopi til ny kommune, etter nytt samtykke" in text
+    assert "Leikegruppe med to andre kvar dag." in text
+    assert HEALTH_TEXT not in text
+    assert "yvik" not in text
+
+
+def test_there_is_no_copy_of_a_log_that_was_not_moved() -> None:
+    """The error says why, and names nobody."""
+    with pytest.raises(NotOpen, match="not closed because the family moved") as caught:
+        _summary(worked_log(), Service.EXTERNAL)
+    assert "Solskinn" not in str(caught.value)

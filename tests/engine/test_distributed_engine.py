@@ -9,6 +9,7 @@ from threading import Event
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from hub.engine.distributed import DistributedEngine
 from hub.engine.jobs import Jobs, make_schema
@@ -17,10 +18,12 @@ from hub.engine.port import Rows, Task
 from hub.store.database import Database, libpq_url
 from hub.store.tables import RunState
 from tests.engine.runrows import EACH_SECOND, Countdown, RunRows, now, queue, states, until
+from tests.stores import PostgresServer
 
 STORES = ["postgresql"]
 Start = Callable[[DistributedEngine], DistributedEngine]
 JOBS = "SELECT status::text, task_name, args FROM procrastinate.procrastinate_jobs ORDER BY id"
+LISTENING = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
 CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stafetthub-jobs' AND datname = "
 
 
@@ -73,8 +76,26 @@ def test_a_worker_elsewhere_is_woken_at_once(db: Database, address: str, start: 
     rows = RunRows(db, lambda _row, _stopping: None)
     scheduler = start(_scheduler(rows, address))
     start(_worker(rows, address))
-    listening = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
-    until(lambda: bool(_ask(address, listening)))
+    until(lambda: bool(_ask(address, LISTENING)))
+    (run_id,) = queue(db, 1)
+    scheduler.enqueue("run", run_id)
+    until(lambda: states(db) == {RunState.DONE: 1})
+    assert rows.worked == [run_id]
+
+
+def test_a_worker_is_woken_at_once_after_its_database_was_away(
+    db: Database, address: str, start: Start, postgresql: PostgresServer
+) -> None:
+    """Cut off from a database that lets nobody in for a while, it listens again when it does."""
+    rows, name = RunRows(db, lambda _row, _stopping: None), make_url(address).database
+    scheduler = start(_scheduler(rows, address))
+    start(_worker(rows, address))
+    until(lambda: bool(_ask(address, LISTENING)))
+    postgresql.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    postgresql.execute(f"{CUT} '{name}'")
+    Event().wait(1)  # in which it tries to listen again
+    postgresql.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    until(lambda: bool(_ask(address, LISTENING)))
     (run_id,) = queue(db, 1)
     scheduler.enqueue("run", run_id)
     until(lambda: states(db) == {RunState.DONE: 1})

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.long
 STORES = ["postgresql"]
 
 PAGE = 5
+CLEAN_SECONDS = 10
 
 
 @pytest.mark.parametrize("sink", SINKS)
@@ -72,3 +73,27 @@ def test_workers_stopped_at_random_points(tmp_path: Path, url: str) -> None:
         assert [hub.rows(select(table).order_by(table.c.fence)) for table in (runs, deliveries)] == before
         show("stopped in a sync", stops=stops, twice=len(other.doubles()), held=hub.deliveries("neither")["held"])
         assert_whole(other, hub, held=stops * 2)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "at_work"])
+def test_woken_and_asked_to_end(tmp_path: Path, url: str, busy: bool) -> None:
+    """A process woken past its lease and asked to end at once ends well within ten seconds; nothing is lost."""
+    with house(tmp_path, 2, database=url) as (other, hub, _):
+        hub.rest()
+        started = hub.told("hub:engine:started")
+        if busy:
+            other.order(SOURCE, edit=1)
+            other.order("look_up_only", hold=True)  # its answer is on its way all the while
+            hub.queue(SOURCE)
+        process = hub.start("run")
+        wait_for(lambda: hub.told("hub:engine:started") > started, 30, hub.log)
+        if busy:
+            other.told()
+        hub.freeze(process)
+        hub.let_time_pass()
+        process.send_signal(signal.SIGCONT)
+        took = hub.stop(process, CLEAN_SECONDS)
+        other.order("look_up_only", hold=None)
+        hub.rest()
+        show("woken and asked to end", busy=busy, seconds=round(took, 2), twice=len(other.doubles()))
+        assert_whole(other, hub, held=1)

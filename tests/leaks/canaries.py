@@ -44,12 +44,15 @@ class Canary:
         return self.mapping.read(self.tree)
 
 
-def canaries(child: str) -> list[Canary]:
-    """Give every shipped sample as a canary. The open ones that name a child are all about `child`, a national id."""
+def canaries(child: str, *templates: str) -> list[Canary]:
+    """Give every shipped sample, of all templates where none is named, as a canary.
+
+    The open ones that name a child are all about `child`, a national id.
+    """
     free = _words()
     return [
         _canary(mapping, sample, shipped()[mapping.id].parent, child, free)
-        for mapping in map(load_shipped, shipped())
+        for mapping in map(load_shipped, templates or shipped())
         for sample in mapping.samples
     ]
 

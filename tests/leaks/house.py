@@ -18,16 +18,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from sqlalchemy import LargeBinary, select, update
 from sqlalchemy import text as sql
-from sqlalchemy import update
+from sqlalchemy.engine import make_url
 
 from hub.operate.report import Reports
+from hub.store.database import Database
 from hub.store.sealing import log_sealers
-from hub.store.tables import logs
+from hub.store.tables import logs, metadata
 from tests.faults.children import SINKS, SOURCE
 from tests.faults.house import ROOT, TENANT, House, OtherSide, wait_for
 from tests.faults.proxy import Proxy, Rule, cut, half_body, lose_answer, shortened, status
 from tests.leaks.canaries import MARK, NUMBER, Canary, canaries
+from tests.stores import postgresql_binaries
 
 WORD = MARK.capitalize()
 JSON_ERROR = json.dumps({"type": WORD, "detail": f"{WORD} Testbarn", "navn": WORD}).encode()
@@ -312,3 +315,25 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def open_texts(db: Database) -> Iterator[tuple[str, str, str]]:
+    """Yield what stands in every column that is not sealed: table, column, value."""
+    for table in metadata.sorted_tables:
+        columns = [column for column in table.columns if not isinstance(column.type, LargeBinary)]
+        with db.read() as tx:
+            for row in tx.execute(select(*columns)):
+                yield from ((table.name, column.name, str(value)) for column, value in zip(columns, row, strict=True))
+
+
+def stored_bytes(database: str) -> bytes:
+    """Give a database's files with what is written ahead, or a whole dump with its log."""
+    url = make_url(database)
+    if database.startswith("sqlite"):
+        file = Path(str(url.database))
+        return b"\0".join(path.read_bytes() for path in sorted(file.parent.glob(f"{file.name}*")))
+    binaries = postgresql_binaries()
+    assert binaries
+    command = [str(binaries / "pg_dump"), "-h", str(url.query["host"]), "-U", "hub", "-d", str(url.database)]
+    dumped = subprocess.run(command, capture_output=True, check=True).stdout
+    return dumped + Path(str(url.query["host"]), "out.log").read_bytes()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.mappings import load_shipped, shipped
-from hub.mappings.language import Mapping, Tree
+from hub.mappings.language import Mapping, MappingError, Tree
 from hub.relaylog.codes import Part, Service
 from tests.mappings.records import Records
 
@@ -115,3 +115,18 @@ def _rows(tree: Tree, name: str) -> list[Tree]:
 
 def _texts(tree: Tree, rows: str, name: str) -> Iterator[object]:
     return (row[name] for row in _rows(tree, rows))
+
+
+@pytest.mark.parametrize(
+    ("mapping", "name", "broken"),
+    [(VIGILO, "vigilo-aktiv.json", "oppretta"), (SAMSPILL, "samspill-aktiv.json", "state")],
+)
+def test_the_national_id_is_read_also_where_nothing_else_can_be(mapping: Mapping, name: str, broken: str) -> None:
+    """What shredding has to find by it may be broken elsewhere; a record of another shape has none."""
+    record = sample(mapping, name)
+    known = mapping.read(record).subject.national_id
+    spoiled = {**record, broken: {"not": "what is expected"}}
+    with pytest.raises(MappingError):
+        mapping.read(spoiled)
+    assert mapping.national_id(record) == mapping.national_id(spoiled) == known != ""
+    assert [mapping.national_id({}), mapping.national_id(dict.fromkeys(record, "x"))] == ["", ""]

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from hub.operate.keep import Keeper, may_be_kept
-from hub.relaylog.codes import LogStatus
+from hub.operate.keep import Keeper
+from hub.relaylog.codes import LogStatus, Service
 from hub.relaylog.consent import ConsentPolicy
-from hub.relaylog.gates import Rules
+from hub.relaylog.gates import Rules, parts_open_to
+from hub.relaylog.keeping import may_be_kept
 from hub.relaylog.model import Closure, Goal, RelayLog, Subject
+from hub.relaylog.rights import AskedBy, RightsKind
 from hub.relaylog.sharing import Sharing
 from hub.store.database import Database
 from hub.store.decisions import Choice, NewDecision, Who, keep
 from hub.store.inbox import Inbox, NewConflict, Refusal
 from hub.store.logs import LogStore, Side, StoredLog
+from hub.store.rights import Demand, Rights
 from hub.store.sealing import Purpose, SealError, Shredded, new_key_file, read_key_file
 from hub.store.tables import (
     DeliveryKind,
@@ -38,6 +41,7 @@ from hub.store.tables import (
 from hub.store.wipe import Shredding, ShredList, ShredListError, shred_again
 from hub.store.work import NewDelivery, WorkStore
 from tests.documents.worked import worked_log
+from tests.proof import bytes_on_disk, left_in, sealed_values
 
 TENANT = "100000008"  # made up
 ARCHIVE, VIGILO = f"{TENANT}/folder", f"{TENANT}/vigilo"
@@ -97,18 +101,11 @@ class Room:
 
     def sealed(self) -> list[bytes]:
         """Return every sealed value that the store holds, wrapped keys too."""
-        with self.db.read() as tx:
-            return [
-                value
-                for table in metadata.sorted_tables
-                for row in tx.execute(select(table)).mappings()
-                for name, value in row.items()
-                if name.startswith(("sealed_", "wrapped_")) and value
-            ]
+        return sealed_values(self.db)
 
     def on_disk(self) -> bytes:
         """Return all bytes of the database, its log included."""
-        return b"".join(file.read_bytes() for file in self.folder.glob("hub.db*"))
+        return bytes_on_disk(self.folder / "hub.db")
 
 
 @pytest.fixture
@@ -156,12 +153,12 @@ def test_nothing_of_it_is_left_in_the_files(room: Room) -> None:
     room.archived(stored, NOW)
     gone = set(room.sealed()) - set(kept)
     assert len(gone) >= 10
-    assert all(value in room.on_disk() for value in gone)
+    assert all(left_in(room.on_disk(), value) for value in gone)
     room.keeper.wipe("l1", room.packaged, NOW + TERM)
     room.db.forget_deleted()
     left = room.on_disk()
-    assert [value for value in gone if value in left] == []
-    assert all(value in left for value in kept)
+    assert not any(left_in(left, value) for value in gone)
+    assert all(left_in(left, value) for value in kept)
 
 
 def test_nothing_is_due_before_the_proof_and_the_term(room: Room) -> None:
@@ -227,14 +224,23 @@ def test_a_wiped_log_is_never_routed_or_packaged_again(room: Room) -> None:
 def test_only_what_has_not_begun_and_is_open_to_nobody_is_not_kept(status: LogStatus) -> None:
     """Draft, awaiting consent and rejected are not kept; everything that is archived when it ends is."""
     unkept = {LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED}
-    assert may_be_kept(RelayLog(id="l1", status=status), NOW, RULES) == (status not in unkept)
+    assert may_be_kept(RelayLog(id="l1", status=status), NOW.date(), RULES) == (status not in unkept)
 
 
 def test_what_a_consent_opens_is_kept_before_it_begins() -> None:
     """A log that awaits its start, and that a consent opens to PPT, may be shared, and is kept for that."""
     log = worked_log().model_copy(update={"status": LogStatus.AWAITING_CONSENT})
-    assert may_be_kept(log, NOW, RULES)
-    assert not may_be_kept(log.model_copy(update={"consents": ()}), NOW, RULES)
+    assert may_be_kept(log, NOW.date(), RULES)
+    assert not may_be_kept(log.model_copy(update={"consents": ()}), NOW.date(), RULES)
+
+
+def test_a_consent_that_begins_later_keeps_a_log_until_then() -> None:
+    """Its system lists nothing new on the day that the consent begins, so that what waits for it is kept."""
+    log = worked_log().model_copy(update={"status": LogStatus.AWAITING_CONSENT})
+    begun = min(consent.valid_from for consent in log.consents if consent.valid_from)
+    before = begun - timedelta(days=1)
+    assert not any(parts_open_to(log, reader, before, RULES) for reader in Service)
+    assert may_be_kept(log, before, RULES)
 
 
 def test_what_may_not_be_kept_leaves_keyed_id_hash_and_status(room: Room) -> None:
@@ -249,6 +255,36 @@ def test_what_may_not_be_kept_leaves_keyed_id_hash_and_status(room: Room) -> Non
         assert tx.execute(select(records)).one().change_hash == "c" * 64
         assert tx.execute(select(log_keys)).all() == []
     assert room.keeper.unkept(RULES, NOW) == []
+
+
+def test_what_somebody_asks_for_by_right_is_kept_until_that_is_done(room: Room) -> None:
+    """A log that may not be kept is there while a demand about it waits: there would be nothing to give access to."""
+    stored = room.put(_closed().model_copy(update={"status": LogStatus.AWAITING_CONSENT, "closure": None}))
+    rights, demand = Rights(TENANT), Demand(RightsKind.ACCESS, "l1", AskedBy.GUARDIAN, NOW.date(), "Alt.")
+    with room.db.write() as tx:
+        rights.open(tx, "c1", demand, stored.sealer, "user-1", NOW)
+    assert room.keeper.unkept(RULES, NOW) == []
+    assert not room.keeper.drop("l1", RULES, NOW)
+    with room.db.write() as tx:
+        (case,) = rights.cases(tx)
+        rights.done(tx, case, "user-1", NOW)
+    assert room.keeper.drop("l1", RULES, NOW)
+    with room.db.read() as tx:
+        assert [row.sealed_detail for row in rights.cases(tx, "l1", everything=True)] == [None]
+
+
+def test_an_archived_log_that_somebody_asks_about_is_not_due(room: Room) -> None:
+    """After its term it stays until the demand is carried out, and is wiped then."""
+    stored = room.put(_closed())
+    room.archived(stored, NOW)
+    rights, demand = Rights(TENANT), Demand(RightsKind.ACCESS, "l1", AskedBy.CHILD, NOW.date(), "Alt.")
+    with room.db.write() as tx:
+        rights.open(tx, "c1", demand, stored.sealer, "user-1", NOW)
+    assert room.keeper.due([ARCHIVE], TERM, NOW + TERM) == []
+    with room.db.write() as tx:
+        (case,) = rights.cases(tx)
+        rights.done(tx, case, "user-1", NOW)
+    assert room.keeper.due([ARCHIVE], TERM, NOW + TERM) == ["l1"]
 
 
 def test_what_was_sent_once_is_kept(room: Room) -> None:
@@ -308,5 +344,5 @@ def test_the_list_shreds_again_what_came_back(room: Room) -> None:
 def test_every_table_with_something_sealed_is_known_to_wiping() -> None:
     """Whoever seals something in another table has to add it to the wipe, and to this list."""
     sealed = {t.name for t in metadata.sorted_tables if any(c.name.startswith(("sealed_", "wrapped_")) for c in t.c)}
-    emptied = {"records", "deliveries", "packages", "conflicts", "proposals", "quarantine", "logs"}
+    emptied = {"records", "deliveries", "packages", "conflicts", "proposals", "quarantine", "logs", "rights_cases"}
     assert sealed == emptied | {"log_keys", "decisions"}

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from hub.operate.logging import KEYS, configure_logging, keep_allowed, tell_uncaught
 from hub.relaylog.nationalid import InvalidNationalId, parse
+from tests.processes import own_process
 
 CANARY = "Solskinn-Canary"
 NUMBER = "13527248013"  # published example; would be an id in any other text
@@ -33,22 +34,10 @@ class Child(BaseModel):
 @contextmanager
 def _configured(environment: str) -> Iterator[io.StringIO]:
     """Set up logging for the block, and put everything back afterwards."""
-    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
-    handlers, level = root.handlers[:], root.level
     stream = io.StringIO()
-    configure_logging(environment, "info", stream)
-    try:
+    with own_process():
+        configure_logging(environment, "info", stream)
         yield stream
-    finally:
-        structlog.reset_defaults()
-        structlog.contextvars.clear_contextvars()
-        logging.captureWarnings(capture=False)
-        logging.raiseExceptions = True
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        sys.excepthook, threading.excepthook = hooks
-        for name in ("httpx", "httpcore", "sqlalchemy"):
-            logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -73,9 +73,17 @@ def test_what_is_not_decided_is_asked(tenant: TenantSettings) -> None:
     assert "| Nasjonal hjemmel | oppdiktet lov § 1 |" in told
 
 
+def test_what_a_plan_does_is_told_where_one_can_be_made(tenant: TenantSettings) -> None:
+    """Accounts and the lasting right stand there for the connection with plans, and nothing without one."""
+    told = "lederen får en varig rett til å opprette planer"
+    assert told in privacy_page(tenant, DAY, SPECS)
+    without = tuple(each for each in tenant.connections if each.system != "samspill")
+    assert told not in privacy_page(tenant.model_copy(update={"connections": without}), DAY, SPECS)
+
+
 @pytest.mark.parametrize("kind", [*CODES, StopCode], ids=lambda kind: kind.__name__)
 def test_every_state_is_explained(kind: type[StrEnum]) -> None:
     """Every code of a run, delivery, hold, conflict, proposal and so on is named in one section of tilstander.md."""
     sections = STATES.read_text("utf-8").split("\n## ")
-    explained = [set(re.findall(r"`([a-z_]+)`", section)) for section in sections]
+    explained = [set(re.findall(r"`([a-z0-9_]+)`", section)) for section in sections]
     assert any(codes >= set(kind) for codes in explained)

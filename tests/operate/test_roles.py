@@ -38,6 +38,8 @@ MAY = {
     Act.CONTROL: {"unit_leader", "data_protection_officer"},
     Act.BREACH: {"data_protection_officer", "auditor"},
     Act.INSIGHT: {"data_protection_officer", "auditor"},
+    Act.RIGHTS: {"holder", "unit_leader", "case_reader", "rule_owner", "data_protection_officer"},
+    Act.RULE_RIGHTS: {"unit_leader", "rule_owner"},
 }
 
 

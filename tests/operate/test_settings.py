@@ -428,3 +428,37 @@ def test_limits_that_mean_nothing_are_refused(folder: Folder, wrong: str) -> Non
     folder.change(FIRST, "readers: unit", f"readers: unit\n{wrong}")
     (problem,) = folder.problems()
     assert problem.startswith(f"config/{FIRST}:7:")
+
+
+KEY_SERVICE = """\
+key_service:
+  address: https://nokler.fjordvik.example:8200
+  key: stafetthub
+  token: ${env:BOX_SECRET}
+  wrapped: keys/fjordvik.wrapped"""
+
+
+def test_a_key_service_stands_in_the_place_of_a_key_file(folder: Folder) -> None:
+    """Its token is a secret, its file lies beside the configuration, and the engine is where it is by default."""
+    folder.change(TENANT_YAML, "key_file: keys/fjordvik.key", KEY_SERVICE)
+    found = folder.tenant().key_service
+    assert found is not None
+    assert (found.mount, found.wrapped) == ("transit", folder.root / "keys" / "fjordvik.wrapped")
+    assert SECRET not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("https://nokler", "http://nokler", "not an address that a key may travel to"),
+        (":8200", ":8200/v1", "not an address that a key may travel to"),
+        ("key: stafetthub", "key: ../sys/raw", "not a name in a key service"),
+        ("${env:BOX_SECRET}", "hvs.written-out", "a secret written in the file"),
+        ("key_service:", "key_file: keys/fjordvik.key\nkey_service:", "a tenant needs one of"),
+    ],
+)
+def test_a_key_service_that_cannot_be_is_refused(folder: Folder, old: str, new: str, said: str) -> None:
+    """An open address, a path in it, a name that leads elsewhere, a token in the file, and two places for one key."""
+    folder.change(TENANT_YAML, "key_file: keys/fjordvik.key", KEY_SERVICE.replace(old, new))
+    (problem,) = folder.problems()
+    assert said in problem

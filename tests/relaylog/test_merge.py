@@ -704,6 +704,17 @@ def test_every_value_comes_back_from_its_json(log: RelayLog) -> None:
             assert typed(place, as_json.dump_python(value, mode="json")) == value
 
 
+def test_the_value_from_before_may_be_chosen_and_holds() -> None:
+    """Chosen is what stood before both edits: when one system has taken it in, the other's edit does not come back."""
+    settled = {NOTE: Settlement("0", ("0", "1", "00"))}
+    sides: Sequence[System] = [_side("a", _notes(text="1")), _side("b", _notes(text="00"))]
+    merged = merge(START, sides, settled)
+    agreed, sides = acknowledge(START, merged, sides, Exchange("a", merged.log, merged.log))
+    assert merge(agreed, sides, settled).log.notes[0].text == "0"
+    later = [replace(side, seen=_notes(text="2")) if side.connection == "b" else side for side in sides]
+    assert merge(agreed, later, settled).log.notes[0].text == "2"
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.text(min_size=1, max_size=3), min_size=2, max_size=3, unique=True), st.data())
 def test_what_is_settled_comes_to_rest_whatever_was_said(texts: list[str], data: st.DataObject) -> None:

@@ -189,3 +189,38 @@ def test_a_fault_counts_pages_by_offset(samspill: httpx.Client) -> None:
     with pytest.raises(ValueError, match=r".+"):
         samspill.get("/api/plans?limit=3&offset=6").json()
     assert samspill.get("/api/plans?limit=3&offset=6").json()["items"]
+
+
+def test_the_form_sent_twice_makes_two_plans(sandbox: Sandbox, samspill: httpx.Client, form: Json) -> None:
+    """Nothing published makes creating safe to repeat: the same form, with a key too, is a second plan."""
+    individual = {name: value for name, value in form.items() if name != "participants"}
+    individual["planTypeId"] = "INDIVIDUELL_PLAN"
+    made = [
+        samspill.post("/api/plans", json=individual, headers={"Idempotency-Key": "k-1"}).json()["planId"]
+        for _ in range(2)
+    ]
+    assert len(set(made)) == 2
+    assert all(sandbox.world.samspill[plan_id]["mainPerson"]["name"] == "Solskinn Testnytt" for plan_id in made)
+    assert {sandbox.world.samspill[plan_id]["planTypeId"] for plan_id in made} == {"INDIVIDUELL_PLAN"}
+
+
+def test_who_is_not_in_the_form_gets_no_account(sandbox: Sandbox, samspill: httpx.Client, form: Json) -> None:
+    """Without participants, child and leader alone are known afterwards, and an account that was there is updated."""
+    alone = {name: value for name, value in form.items() if name != "participants"}
+    before = set(sandbox.world.accounts)
+    assert samspill.post("/api/plans", json=alone).status_code == 201
+    assert set(sandbox.world.accounts) - before == {form[role]["nationalId"] for role in ("mainPerson", "planLead")}
+    renamed = {**alone, "mainPerson": {**form["mainPerson"], "name": "Solskinn Nyttnavn"}}
+    samspill.post("/api/plans", json=renamed)
+    account = sandbox.world.accounts[form["mainPerson"]["nationalId"]]
+    assert account == {"mayCreatePlans": False, "name": "Solskinn Nyttnavn"}
+
+
+def test_a_new_plan_takes_no_others_id(sandbox: Sandbox, samspill: httpx.Client, form: Json) -> None:
+    """As many new plans as there were are beside those, and every old one is as it was."""
+    before = dict(sandbox.world.samspill)
+    sandbox.world.counter = 10_000
+    made = {samspill.post("/api/plans", json=form).json()["planId"] for _ in range(3)}
+    assert len(sandbox.world.samspill) == len(before) + 3
+    assert made.isdisjoint(before)
+    assert {plan_id: sandbox.world.samspill[plan_id] for plan_id in before} == before

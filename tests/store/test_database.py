@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from hub.store.database import Database, StoreUnavailable, newest_revision, open_database, upsert
 from hub.store.tables import connection_state, cursors, metadata, records
+from tests.stores import PostgresServer
 
 TENANT, OTHER = "100000008", "100000016"  # made up
 VIGILO = f"{TENANT}/vigilo"
@@ -61,6 +62,15 @@ def test_sqlite_is_set_so_that_nothing_committed_is_lost(path: Path) -> None:
         "busy_timeout": 30_000,
         "secure_delete": 1,
     }
+
+
+def test_postgresql_is_told_to_flush_each_commit(postgresql: PostgresServer) -> None:
+    """Also where the server's own setting would let a crash forget what was committed."""
+    with postgresql.database() as url:
+        db = open_database(url)
+        with db.read() as tx:
+            assert tx.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+        db.close()
 
 
 def test_a_failed_transaction_leaves_nothing(db: Database) -> None:
@@ -121,7 +131,7 @@ def test_migrating_brings_the_newest_revision_once(empty_url: str) -> None:
     assert db.revision() is None
     db.migrate()
     db.migrate()
-    assert db.revision() == newest_revision() == "0004"
+    assert db.revision() == newest_revision() == "0006"
     db.close()
 
 

@@ -68,7 +68,7 @@ def house(
     tmp_path: Path,
     states: dict[str, State],
     store: str,
-) -> House:
+) -> Iterator[House]:
     """A municipality with empty systems, an empty database and an empty archive, on the morning of 21 November.
 
     States are kept as SQLite files, so that on PostgreSQL each test prepares its own.
@@ -76,4 +76,6 @@ def house(
     empty(the_sandbox.world)
     the_time.at = MORNING
     known = states if store == "sqlite" else {}
-    return House(the_sandbox, real_connectors, db, keys, the_time, tmp_path, known)
+    house = House(the_sandbox, real_connectors, db, keys, the_time, tmp_path, known)
+    yield house
+    house.mend()

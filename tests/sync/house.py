@@ -23,7 +23,7 @@ from sqlalchemy import Row, Table, select, update
 from hub.connectors.archive.folder import FolderArchive
 from hub.connectors.base import Accepted, Connector, Outgoing, Page, Repeat, SourceRecord
 from hub.connectors.http import Clock, Limits
-from hub.connectors.samspill import Samspill
+from hub.connectors.samspill import PlanSettings, Samspill
 from hub.connectors.samspill import Settings as SamspillSettings
 from hub.connectors.vigilo import Settings as VigiloSettings
 from hub.connectors.vigilo import Vigilo
@@ -152,6 +152,7 @@ def connectors(sandbox: Sandbox, moment: Time) -> dict[str, Connector]:
         client_secret=sandbox.credentials["samspill"]["client_secret"],
         scope=SAMSPILL_SCOPE,
         page_size=5,
+        plan=PlanSettings(type="INDIVIDUELL_PLAN", guardian_role="FORESATT", participant_role="DELTAKER"),
     )
     return {
         VIGILO: Vigilo(in_vigilo, limits, moment.clock(), {}),
@@ -246,6 +247,7 @@ class House:
         self.archive_folder.mkdir()
         self._database = folder / "hub.db"
         self._states = states
+        self._faulty: set[str] = set()
         self._ids = count(1)
         self._occurrences = count(1)
         self.detours = {name: Detour(connector) for name, connector in real.items()}
@@ -358,8 +360,14 @@ class House:
         self.time.after(hours=1)
 
     def fault(self, system: str, **fault: Any) -> None:
-        """Switch on a fault on a system's list."""
+        """Switch on a fault on a system's list, until it is used up or the house is left."""
         httpx.post(f"{self.sandbox.urls[system]}/_sandbox/fault", json=fault).raise_for_status()
+        self._faulty.add(system)
+
+    def mend(self) -> None:
+        """Switch off the faults that are left: other houses stand on the same ground."""
+        for system in self._faulty:
+            httpx.delete(f"{self.sandbox.urls[system]}/_sandbox/fault").raise_for_status()
 
     # --- steps of sync -----------------------------------------------------------------------------------------------
 

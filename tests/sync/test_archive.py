@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from hub.connectors.archive.port import ArchiveRefused, ArchiveUnavailable
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.documents.package import Package
 from hub.relaylog.gates import Decider
+from hub.relaylog.model import RelayLog
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import (
     Story,
@@ -23,12 +25,15 @@ from hub.sandbox.stories import (
     protected_confidential,
     protected_strict,
     shared_conflict,
+    shared_level_2,
     violence,
 )
 from hub.store.database import Database
+from hub.store.decisions import Who
 from hub.store.leases import LEASE
-from hub.store.tables import DeliveryState, HoldState, archived, conflicts, deliveries, holds, packages
+from hub.store.tables import DeliveryState, HoldState, archived, conflicts, deliveries, holds, packages, proposals
 from hub.sync.archive import PAUSE, Archivist
+from hub.sync.decide import Decisions
 from hub.sync.gate import pause, resume
 from hub.sync.rows import SyncRows
 from tests.sync.house import ARCHIVE, SAMSPILL, VIGILO, House
@@ -184,6 +189,56 @@ def test_a_release_is_for_what_the_log_says_then(house: House, story: Story, rul
     assert _waits(house) == [rule]
     house.release(rule)
     assert len(house.archive()) == 1
+
+
+def _propose_guardian(house: House, key: str, protection: str) -> None:
+    """Let the health station's system name a guardian whom nobody has confirmed yet."""
+    house.time.after(hours=1)
+    family = house.samspill()["family"]
+    new = {"personId": key, "name": f"Tordenvær Testverge {key}", "nationalId": "", "addressProtection": protection}
+    family.append({**deepcopy(family[0]), **new})
+    house.saved(house.samspill())
+    house.pull(SAMSPILL)
+
+
+def test_a_proposed_guardian_who_is_protected_makes_the_closing_wait(house: House) -> None:
+    """Whom nobody has confirmed is in no log, and yet the archivist is asked first, also after a refusal."""
+    _closed_by_the_family(house, shared_level_2)
+    _propose_guardian(house, "p-new", "strengt_fortrolig")
+    assert not any(one.address_protection == "strictly_confidential" for one in _closed_log(house).guardians)
+    assert house.archive() == []
+    assert _waits(house) == ["archive_protected"]
+    (hold,) = house.rows(holds, state=HoldState.OPEN, connection=ARCHIVE)
+    assert (hold.addressed_to, hold.revealing) == (Decider.ARCHIVIST, True)
+    (proposal,) = house.rows(proposals)
+    Decisions(house.tenant).refuse(proposal.proposal_id, Who("p-1", "nobody of the family"))
+    assert house.archive() == []
+    house.release("archive_protected")
+    assert len(house.archive()) == 1
+
+
+def test_a_release_is_for_those_who_were_proposed_then(house: House) -> None:
+    """A second one who is protected is a new question; what is proposed without protection is none."""
+    _closed_by_the_family(house, shared_level_2)
+    _propose_guardian(house, "p-new", "strengt_fortrolig")
+    house.archive()
+    house.release("archive_protected")
+    _propose_guardian(house, "p-other", "strengt_fortrolig")
+    assert house.archive() == []
+    assert _waits(house) == ["archive_protected"]
+    house.release("archive_protected")
+    assert len(house.archive()) == 1
+
+
+def test_a_proposed_guardian_without_protection_keeps_no_closing(house: House) -> None:
+    """A question about who somebody is does not stand in the way of the archive."""
+    _closed_by_the_family(house, shared_level_2)
+    _propose_guardian(house, "p-new", "ingen")
+    assert len(house.archive()) == 1
+
+
+def _closed_log(house: House) -> RelayLog:
+    return house.log_of("vl-000001").log
 
 
 def test_a_release_in_spite_of_a_conflict_is_for_that_conflict(house: House) -> None:

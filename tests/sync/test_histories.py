@@ -307,5 +307,11 @@ def _judge(history: History, rows: Mapping[str, int], name: str) -> None:
 
 def _overruled(history: History, edit: Edit, ranked: set[str]) -> bool:
     """Tell whether the system of the measure's own service had the last word: that is a rule, not a loss."""
-    rivals = [other for other in history.edits if other.element == edit.element and other.token != edit.token]
+    of = {each.token: each for each in history.edits}
+
+    def first(each: Edit) -> str:
+        """Return the text that an element began with, however often it was edited since."""
+        return first(of[each.over]) if each.over in of else each.element
+
+    rivals = [other for other in history.edits if first(other) == first(edit) and other.token != edit.token]
     return any(other.token in ranked for other in rivals)

@@ -26,7 +26,7 @@ from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.texts import PRIVATE_TEXTS
 from hub.sandbox.world import World
 from hub.store.database import Database, open_database
-from hub.store.tables import RunState, connection_state, runs
+from hub.store.tables import RunState, connection_state, logs, runs
 from hub.web.server import HEADERS, PortNotFree, serve_status, status_app
 from hub.web.words import WORDS, Language
 
@@ -227,6 +227,16 @@ def test_a_taken_port_is_one_clear_line(db: Database, tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(PortNotFree, match=rf"^The status page can't use port {port}: .*--port$"):
             serve_status(hub, port)
+
+
+def test_closed_logs_that_wait_too_long_for_the_archive_are_told(db: Database) -> None:
+    """The figure stands there when there is one, and not otherwise."""
+    told = WORDS["nb"]["unarchived"]
+    assert told not in _page(db, [])
+    row = {"tenant": MUNICIPALITY_ORGNR, "log_id": "l-1", "status": "closed", "sealed_body": b"x"}
+    with db.write() as tx:
+        tx.execute(insert(logs).values(**row, counts={}, updated_at=NOW - timedelta(days=8)))
+    assert f"{told}1" in _page(db, [])
 
 
 def _page(db: Database, connections: list[str], name: str = MUNICIPALITY_NAME) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +102,19 @@ class Mapping:
             raise self._error(refused) from None
         self._check_required(log)
         return log
+
+    def national_id(self, tree: Tree) -> str:
+        """Return the national id of a record's subject, also where nothing else of it can be read; "" for none."""
+        try:
+            return self._national_id.read(_record(tree), Found()).subject.national_id
+        except Refused:
+            return ""
+
+    @cached_property
+    def _national_id(self) -> Program:
+        """The one rule that reads it, where there is one."""
+        of_subject = tuple(field for field in self.tree.fields if field.name == "subject.national_id")
+        return compiled(replace(self.tree, writer=None, fields=of_subject, rows=()))
 
     def write(self, record: Tree | None, log: RelayLog, *, clear: Clear = _NO_CLEAR) -> Tree:
         """Return the target's last record with a log put on it, or a new record; `record` itself is left as it is.

@@ -41,12 +41,14 @@ class _Loader:
     systems: Models
     rules: Models
     production: bool = False
+    sandbox: bool = False
 
     def hub(self) -> HubSettings | None:
         config = self.reader.config
         node = self.reader.map(self.reader.file(config / "hub.yaml"))
         hub = self._whole(node, HubFile) if node else None
         self.production = hub is not None and hub.environment == "production"
+        self.sandbox = hub is not None and hub.environment == "sandbox"
         loaded = [self._tenant(folder) for folder in self._tenant_folders(config / "tenants", node, hub)]
         if hub is None:
             return None
@@ -80,7 +82,7 @@ class _Loader:
         if node is None:
             return None
         self._check_number(node, folder.name)
-        return self._whole(
+        tenant = self._whole(
             node,
             TenantSettings,
             connections=tuple(connection for connection in connections if connection),
@@ -88,6 +90,12 @@ class _Loader:
             mappings=folder / "mappings" if (folder / "mappings").is_dir() else None,
             roles=self._roles(folder / "roles.yaml"),
         )
+        mail = tenant.mail if tenant else None
+        if mail and mail.security == "none" and not (self.sandbox or mail.stays_here):
+            self.reader.problem(
+                node.items["mail"].mark, "mail goes unencrypted to another machine", "Write `security: starttls` or tls"
+            )
+        return tenant
 
     def _roles(self, path: Path) -> tuple[Grant, ...] | None:
         """Read who has which role; None where a tenant has no such file."""

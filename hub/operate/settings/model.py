@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import available_timezones
@@ -29,6 +30,9 @@ from hub.operate.settings.reading import GIVEN, Wrong, suggest
 from hub.relaylog.codes import Service
 
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@|-]{0,119}")
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+_UNIT_ID = re.compile(r"(?!.*[0-9]{11})[a-z0-9][a-z0-9_-]{0,39}")
+LONGEST_ADDRESS = 254
 Environment = Literal["sandbox", "test", "production"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 M = TypeVar("M", bound=BaseModel)
@@ -86,12 +90,34 @@ def _key_file(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _key_service(address: str) -> str:
+    if re.fullmatch(r"https://[^/?#@]+/?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?", address):
+        return address
+    raise Wrong(
+        "not an address that a key may travel to",
+        "Write https://host:8200, without a path; http:// only for a service on this machine",
+    )
+
+
+def _in_key_path(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", text):
+        return text
+    raise Wrong("not a name in a key service", "Write letters a-z, digits, _ and -, such as transit or stafetthub")
+
+
+def _address(text: str) -> str:
+    if len(text) <= LONGEST_ADDRESS and _ADDRESS.fullmatch(text):
+        return text
+    raise Wrong("not an e-mail address", "Write one address without a name: postmottak@kommune.example")
+
+
 def _user_id(text: str) -> str:
     if _USER_ID.fullmatch(text):
         return text
     raise Wrong("not a user id", "Write the id that stands in the log of events: letters a-z, digits and _.@|-")
 
 
+Address = Annotated[str, AfterValidator(_address)]
 OrganisationNumber = Annotated[str, AfterValidator(organisation_number)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 AnchoredPath = Annotated[Path, AfterValidator(_anchored)]
@@ -201,10 +227,14 @@ class DatedRule(Frozen):
 
 
 class ArchiveFolder(Frozen):
-    """Where packages are put. Encrypted to the tenant's key unless `plain`."""
+    """Where packages are put. Encrypted to the tenant's key unless `plain`.
+
+    `alarm_after` is how long a closed log may wait for the archive's proof before the status report says so.
+    """
 
     folder: AnchoredPath
     plain: bool = False
+    alarm_after: Duration = timedelta(days=7)
 
 
 class UnitSettings(Frozen):
@@ -218,6 +248,37 @@ class UnitSettings(Frozen):
     organisation_number: OrganisationNumber
     service: Service
     controller: Controller | None = None
+
+
+class MailSettings(Frozen):
+    """The mail server that reminders leave by, from whom, and to which address of each unit.
+
+    Addresses are those of functions: who reads there changes, and nobody's own address stands in a file.
+    """
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    password: SecretStr | None = None
+    ca_file: AnchoredPath | None = None
+    sender: Address
+    remind: Mapping[str, Address]
+    schedule: Schedule = Schedule(cron="0 7 * * 1")
+
+    @model_validator(mode="after")
+    def _log_in(self) -> Self:
+        if bool(self.user) != (self.password is not None):
+            raise Wrong("a log-in needs both `user` and `password`", "Add `password: ${env:…}`, or leave out both")
+        return self
+
+    @property
+    def stays_here(self) -> bool:
+        """Tell whether the mail server is on this machine, so that nothing crosses a network."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 class Role(StrEnum):
@@ -266,6 +327,21 @@ class Grant(Frozen):
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
+class KeyServiceSettings(Frozen):
+    """A key service that opens the tenant's wrapped key: the Transit engine of HashiCorp Vault or OpenBao.
+
+    `mount` is where the engine is, `key` its key, `wrapped` the file that `hub keys wrap` made, `ca_file` the PEM file
+    that the service's certificate is believed by, where it is not the machine's own store.
+    """
+
+    address: Annotated[str, AfterValidator(_key_service)]
+    mount: Annotated[str, AfterValidator(_in_key_path)] = "transit"
+    key: Annotated[str, AfterValidator(_in_key_path)]
+    token: SecretStr
+    wrapped: AnchoredPath
+    ca_file: AnchoredPath | None = None
+
+
 class TenantSettings(Frozen):
     """One municipality: who it is, its units, its connections, its dated rules, and the folder of its own mappings."""
 
@@ -279,15 +355,32 @@ class TenantSettings(Frozen):
     controller: str
     key_file: KeyFile | None = None
     key: SecretStr | None = None
+    key_service: KeyServiceSettings | None = None
     wipe_after: Duration | None = None
     folder_is_archive: bool = False
     archive: ArchiveFolder | None = None
     units: tuple[UnitSettings, ...] = ()
+    mail: MailSettings | None = None
+
+    @model_validator(mode="after")
+    def _reminded_units(self) -> Self:
+        known = {unit.id for unit in self.units}
+        for name in self.mail.remind if self.mail else ():
+            if name not in known:
+                raise Wrong(f"`mail` reminds '{name}', which is no unit's id", suggest(name, known))
+            if not _UNIT_ID.fullmatch(name):
+                raise Wrong(
+                    f"the unit '{name}' can't be named in the log of events", "Give it an id of a-z, 0-9, - and _"
+                )
+        return self
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
-        if (self.key_file is None) == (self.key is None):
-            raise Wrong("a tenant needs either `key_file` or `key`", "Add `key_file: ${env:…}` with the file's path")
+        if sum(given is not None for given in (self.key_file, self.key, self.key_service)) != 1:
+            raise Wrong(
+                "a tenant needs one of `key_file`, `key` and `key_service`",
+                "Add `key_file: ${env:…}` with the file's path",
+            )
         return self
 
     @model_validator(mode="after")
@@ -327,6 +420,11 @@ class HubSettings(Frozen):
     database: SecretStr
     log_level: LogLevel
     tenants: tuple[TenantSettings, ...]
+
+    @property
+    def archive_alarms(self) -> Mapping[str, timedelta]:
+        """After how long a closed log that is not archived is told of, by municipality."""
+        return {each.organisation_number: each.archive.alarm_after for each in self.tenants if each.archive}
 
     def connection(self, name: str) -> ConnectionSettings:
         """Find a connection by `<organisation number>/<name>`, or by name alone where there is one tenant.

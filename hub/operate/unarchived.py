@@ -1,0 +1,56 @@
+"""The archive control: closed logs that no archive has proved to have, and since when. From rows alone; nothing opened.
+
+A closing goes to the archive by itself, so that nobody looks for one that did not. Two or three times a year somebody
+must, and what has waited too long is told every day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, select
+
+from hub.relaylog.codes import LogStatus
+from hub.store.tables import archived, logs, packages
+
+
+@dataclass(frozen=True)
+class Unarchived:
+    """A closed log without the archive's proof of its newest package.
+
+    `since` is when that package was made, or when the log was last written where none is made yet (aware).
+    """
+
+    log_id: str
+    unit_id: str
+    packaged: bool
+    since: datetime
+
+
+def unarchived(tx: Connection, tenant: str) -> list[Unarchived]:
+    """Return the closed logs of a municipality that wait for an archive's proof, the longest waiting first.
+
+    What is not kept, and so will never be archived, does not wait.
+    """
+    made = (
+        select(packages.c.log_id, func.max(packages.c.revision).label("revision"))
+        .where(packages.c.tenant == tenant)
+        .group_by(packages.c.log_id)
+        .subquery()
+    )
+    newest = and_(packages.c.tenant == tenant, packages.c.log_id == logs.c.log_id)
+    newest = and_(newest, packages.c.revision == made.c.revision)
+    proof = select(archived.c.log_id).where(archived.c.tenant == tenant, archived.c.log_id == logs.c.log_id)
+    proved = proof.where(archived.c.revision >= func.coalesce(made.c.revision, 1)).exists()
+    found = (
+        select(logs.c.log_id, logs.c.owning_unit_id, logs.c.updated_at, packages.c.created_at)
+        .outerjoin(made, made.c.log_id == logs.c.log_id)
+        .outerjoin(packages, newest)
+        .where(logs.c.tenant == tenant, logs.c.status == LogStatus.CLOSED, logs.c.sealed_body.is_not(None), ~proved)
+    )
+    waiting = [
+        Unarchived(row.log_id, row.owning_unit_id or "", row.created_at is not None, row.created_at or row.updated_at)
+        for row in tx.execute(found)
+    ]
+    return sorted(waiting, key=lambda each: (each.since, each.log_id))

@@ -1,0 +1,117 @@
+"""The archive control: a closed log that the archive has not confirmed is told of, in status and control round."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from hub.operate.report import Reports
+from hub.operate.unarchived import unarchived
+from hub.relaylog.codes import LogStatus
+from hub.store.database import Database
+from hub.store.logs import LogStore
+from hub.store.sealing import new_key_file, read_key_file
+from hub.store.tables import logs
+from hub.store.work import WorkStore
+from tests.commands.test_report_commands import CONFIG, TENANT, Office
+from tests.documents.worked import worked_log
+
+FOLDER = f"{TENANT}/folder"
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(days=8)
+ARCHIVE = "folder_is_archive: true\narchive: {folder: arkiv, alarm_after: 10d}\n"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """Give a municipality with an open log, and room for closed ones."""
+    tenant = tmp_path / "config" / "tenants" / TENANT
+    tenant.mkdir(parents=True)
+    (tmp_path / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
+    (tenant / "tenant.yaml").write_text(CONFIG, encoding="utf-8")
+    new_key_file(tmp_path / "key.json")
+    made = Office(tmp_path)
+    _save(made, "open-1", LONG_AGO, LogStatus.ACTIVE)
+    return made
+
+
+def _save(office: Office, log_id: str, at: datetime, status: LogStatus = LogStatus.CLOSED) -> None:
+    store = LogStore(read_key_file(office.folder / "key.json", TENANT))
+    with office.store() as db, db.write() as tx:
+        store.save(tx, replace(store.new(log_id), log=worked_log(id=log_id, status=status)), at)
+
+
+def _packaged(office: Office, log_id: str, revision: int, at: datetime, *, proved: bool) -> None:
+    """Make a package of a log; the archive has confirmed it where `proved`."""
+    work = WorkStore(TENANT, lambda: f"p-{log_id}-{revision}")
+    row: dict[str, object] = {"log_id": log_id, "revision": revision, "external_key": "k", "sealed_bytes": b"x"}
+    with office.store() as db, db.write() as tx:
+        work.add_package(tx, {**row, "content_hash": "h", "mapping_versions": {}}, at)
+        if proved:
+            work.add_proof(tx, log_id, revision, FOLDER, f"d-{log_id}-{revision}", "proof", at)
+
+
+def _waiting(office: Office) -> list[tuple[str, bool, datetime]]:
+    with office.store() as db, db.read() as tx:
+        return [(each.log_id, each.packaged, each.since) for each in unarchived(tx, TENANT)]
+
+
+def test_closed_logs_wait_until_the_newest_package_is_confirmed(office: Office) -> None:
+    """One without a package, one on its way, and one whose second closing is; not an open or an archived one."""
+    for log_id in ("none", "sent", "again", "proved"):
+        _save(office, log_id, LONG_AGO)
+    _packaged(office, "sent", 1, NOW, proved=False)
+    _packaged(office, "again", 1, LONG_AGO, proved=True)
+    _packaged(office, "again", 2, LONG_AGO + timedelta(days=1), proved=False)
+    _packaged(office, "proved", 1, LONG_AGO, proved=False)
+    _packaged(office, "proved", 2, NOW, proved=True)
+    later = LONG_AGO + timedelta(days=1)
+    assert _waiting(office) == [("none", False, LONG_AGO), ("again", True, later), ("sent", True, NOW)]
+
+
+def test_what_is_not_kept_waits_for_no_archive(office: Office) -> None:
+    """A log that may be neither shared nor archived has no content here, and is no alarm."""
+    _save(office, "gone", LONG_AGO)
+    with office.store() as db, db.write() as tx:
+        tx.execute(update(logs).where(logs.c.log_id == "gone").values(sealed_body=None))
+    assert _waiting(office) == []
+
+
+@pytest.mark.parametrize(
+    ("alarms", "count"), [({}, 1), ({TENANT: timedelta(days=9)}, 0), ({TENANT: timedelta(hours=1)}, 2)]
+)
+def test_the_status_counts_those_that_waited_too_long(
+    office: Office, alarms: Mapping[str, timedelta], count: int
+) -> None:
+    """Seven days where nothing is set, else what the municipality has set."""
+    _save(office, "old", LONG_AGO)
+    _save(office, "new", NOW - timedelta(days=1))
+    with office.store() as db:
+        assert Reports(db, alarms).status(TENANT, [], NOW).unarchived == count
+
+
+def test_nothing_is_told_where_all_is_archived(db: Database) -> None:
+    """An empty store has no alarm."""
+    with closing(db):
+        assert Reports(db).status(TENANT, [], NOW).unarchived == 0
+
+
+def test_status_and_control_round_tell_of_it(office: Office) -> None:
+    """Both commands say it plainly, with the setting's own days and the log's id; nobody is named."""
+    _save(office, "old", datetime.now(UTC) - timedelta(days=11))
+    _save(office, "newer", datetime.now(UTC) - timedelta(days=8))
+    asked = ("report", "control", "--who", "leiar-1", "--unit", "tussebu", "--language")
+    words = {"nb": "arkivet har ikke kvittert: old", "nn": "arkivet har ikkje kvittert: old", "en": "confirmed it: old"}
+    for language, told in words.items():
+        assert told in office.hub(*asked, language).output
+    assert "2 closed logs have waited too long for the archive's receipt" in office.hub("status").output
+    path = office.folder / "config" / "tenants" / TENANT / "tenant.yaml"
+    path.write_text(CONFIG + ARCHIVE, encoding="utf-8")
+    assert "1 closed logs have waited too long" in office.hub("status").output
+    assert "Testbarn" not in office.hub(*asked, "nb").output
