@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -237,7 +238,7 @@ class LogStore:
         decided = in_force(tx, self.tenant, sealers)
         these = {"tenant": self.tenant, "log_ids": wanted}
         sides: dict[str, list[Side]] = {}
-        for row in tx.execute(_SIDES, these):
+        for row in sorted(tx.execute(_SIDES, these), key=attrgetter("connection")):
             sides.setdefault(row.log_id, []).append(_side(row, sealers[row.log_id], opened))
         found = {}
         for row in tx.execute(_BODIES, these):
@@ -523,9 +524,7 @@ _THESE: BindParameter[list[str]] = bindparam("log_ids", expanding=True)
 _BODIES = select(logs.c.log_id, logs.c.version, logs.c.routed_version, logs.c.content_hash, logs.c.sealed_body).where(
     logs.c.tenant == _OF_TENANT, logs.c.log_id.in_(_THESE)
 )
-_SIDES = (
-    select(records).where(records.c.tenant == _OF_TENANT, records.c.log_id.in_(_THESE)).order_by(records.c.connection)
-)
+_SIDES = select(records).where(records.c.tenant == _OF_TENANT, records.c.log_id.in_(_THESE))
 _KEYS = select(
     element_keys.c.log_id,
     element_keys.c.connection,

@@ -612,6 +612,12 @@ logs = Table(
     Index(None, "tenant", "subject_hash"),
     Index(None, "tenant", "status"),
     Index(None, "tenant", "next_deadline"),
+    Index(
+        "ix_logs_unrouted",
+        *("tenant", "log_id"),
+        sqlite_where=text("version > routed_version"),
+        postgresql_where=text("version > routed_version"),
+    ),
 )
 records = Table(
     "records",
@@ -627,6 +633,7 @@ element_keys = Table(
     ElementKeyColumns,
     _of_log(),
     UniqueConstraint("tenant", "connection", "log_id", "collection", "foreign_key"),
+    Index(None, "tenant", "log_id"),
 )
 cursors = Table("cursors", metadata, CursorColumns)
 runs = Table(
@@ -681,7 +688,7 @@ holds = Table(
     _one("uq_holds_every_way", "tenant", "log_id", "rule", where="state = 'open' AND connection IS NULL"),
     _one("uq_holds_connection", "tenant", "connection", "rule", where="state = 'open' AND log_id IS NULL"),
     Index(None, "tenant", "state"),
-    Index(None, "tenant", "log_id"),
+    Index(None, "tenant", "log_id", "state"),
 )
 _proposed = ("tenant", "kind", "connection", "foreign_id", "collection", "element_id")
 proposals = Table(
@@ -691,7 +698,7 @@ proposals = Table(
     _one("uq_proposals_of_log", *_proposed, "log_id", where="log_id IS NOT NULL"),
     _one("uq_proposals_without_log", *_proposed, where="log_id IS NULL"),
     Index(None, "tenant", "state"),
-    Index(None, "tenant", "log_id"),
+    Index(None, "tenant", "log_id", "state"),
     Index(None, "tenant", "subject_hash"),
 )
 decisions = Table(
