@@ -20,7 +20,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _WAIT_SECONDS = 30
@@ -96,6 +96,11 @@ class Database:
                 "The database does not let the hub in. Check that it runs, and its address, user and password in "
                 "`database` of hub.yaml"
             ) from None
+        except DatabaseError:
+            raise StoreUnavailable(
+                "What `database` of hub.yaml names is no whole database. Look at the disk, keep the file, and put "
+                "back a backup by `hub restore`"
+            ) from None
 
     def forget_deleted(self) -> None:
         """Have the database give up what was deleted: nothing of it is left in its file, nor in SQLite's log.
@@ -135,8 +140,14 @@ def open_database(url: str) -> Database:
 
     SQLite must be a file: its log is written ahead (WAL) and flushed at every commit, so that a power loss loses
     nothing committed. PostgreSQL is told to flush as well, whatever its own setting. Errors never show the values of a
-    statement.
+    statement. Raises StoreUnavailable for what is no such URL.
     """
+    try:
+        make_url(url)
+    except ArgumentError:
+        raise StoreUnavailable(
+            "This is no address of a database. Write sqlite:////path/to/hub.db, or postgresql+psycopg://user@host/name"
+        ) from None
     return Database(_postgresql_engine(url) if is_postgresql(url) else _sqlite_engine(url))
 
 

@@ -215,3 +215,16 @@ def _cursor(value: str) -> dict[str, object]:
 def _record(foreign_id: str, at: datetime) -> dict[str, object]:
     row = {"tenant": TENANT, "connection": VIGILO, "foreign_id": foreign_id}
     return row | {"first_seen_at": at, "last_seen_at": at}
+
+
+def test_what_is_no_database_is_told_with_a_remedy(tmp_path: Path) -> None:
+    """A file that is none, or a spoilt one, and an address that is none, end in words of ours, not in a library's."""
+    spoilt = tmp_path / "spoilt.db"
+    spoilt.write_bytes(b"SQLite format 3\0" + bytes(4000))
+    other = tmp_path / "other.db"
+    other.write_bytes(b"something else altogether " * 200)
+    for path in (spoilt, other):
+        with pytest.raises(StoreUnavailable, match="restore"):
+            open_database(f"sqlite:///{path}").migrate()
+    with pytest.raises(StoreUnavailable, match="no address"):
+        open_database("hub.db")
