@@ -357,8 +357,8 @@ def still_to_sign(consent: Consent, log: RelayLog, on: date, policy: ConsentPoli
 
     A guardian counts only by name, with parental responsibility known to be theirs, and never when barred. One is
     enough only when the parents are known to live together, or the child is known to live with the one who signs;
-    otherwise everybody who is not known to lack the responsibility must have signed. A youth of unknown age signs
-    together with the guardians.
+    otherwise everybody who is not known to lack the responsibility must have signed. Who stands there twice, as after
+    an import, is barred where either of the two is. A youth of unknown age signs together with the guardians.
     """
     roles = {signer.role for signer in consent.signed_by}
     if log.subject.kind is SubjectKind.PREGNANT:
@@ -377,12 +377,15 @@ def still_to_sign(consent: Consent, log: RelayLog, on: date, policy: ConsentPoli
 
 def _guardians_to_sign(signers: Iterable[Signer], guardians: Iterable[Guardian], policy: ConsentPolicy) -> StillToSign:
     names = {_folded(signer.name) for signer in signers if signer.role in GUARDIAN_ROLES} - {""}
+    guardians = tuple(guardians)
+    barred = {_folded(guardian.name) for guardian in guardians if guardian.barred} - {""}
     deciding = [guardian for guardian in guardians if guardian.parental_responsibility is not False]
-    have = [guardian for guardian in deciding if may_sign(guardian) and _folded(guardian.name) in names]
+    able = [guardian for guardian in deciding if may_sign(guardian) and _folded(guardian.name) not in barred]
+    have = [guardian for guardian in able if _folded(guardian.name) in names]
     shared = any(guardian.residence is Residence.SHARED for guardian in deciding)
     if any(_alone(guardian, policy, shared=shared) for guardian in have):
         return StillToSign()
-    alone = [guardian for guardian in deciding if may_sign(guardian) and _alone(guardian, policy, shared=shared)]
+    alone = [guardian for guardian in able if _alone(guardian, policy, shared=shared)]
     if alone:
         return StillToSign(_roles(alone), any_one=len(alone) > 1)
     missing = [guardian for guardian in deciding if guardian not in have]

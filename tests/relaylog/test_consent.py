@@ -138,6 +138,14 @@ def test_which_guardians_must_sign(guardians: tuple[Guardian, ...], *, one: bool
     assert _signed(log, BY_MOTHER, BY_FATHER) is both
 
 
+def test_who_stands_there_twice_is_barred_where_one_of_the_two_is() -> None:
+    """The mother has two ids since an import, and is barred under the refused one: her signature counts no more."""
+    again = SHARED[0].model_copy(update={"id": "again", "parental_responsibility": False, "barred": True})
+    assert _signed(_child(*SHARED), BY_MOTHER, BY_FATHER)
+    assert not _signed(_child(*SHARED, again), BY_MOTHER, BY_FATHER)
+    assert _signed(_child(MOTHER, FATHER, again), BY_FATHER)
+
+
 def test_a_municipality_may_let_one_sign_for_shared_residence() -> None:
     """The policy speaks of shared residence alone: unknown residence still asks everybody."""
     policy = ConsentPolicy(both_when_shared=False)
