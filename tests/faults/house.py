@@ -181,6 +181,8 @@ class House:
         _write(self.folder / "config" / "hub.yaml", hub)
         who = {"name": "Fjordvik kommune", "organisation_number": TENANT, "language": "nb", "controller": "Fjordvik"}
         _write(tenant / "tenant.yaml", {**who, "key_file": str(self.folder / "tenant.key")})
+        watch = {"user": "it-vakt", "role": "operator", "valid_from": "2026-01-01", "granted_by": "leader-1"}
+        _write(tenant / "roles.yaml", [watch])
         for name, port in self.ports.items():
             _write(tenant / "connections" / f"{name}.yaml", self._connection(name, port))
 
@@ -419,5 +421,5 @@ def show(name: str, **figures: object) -> None:
     print(f"\n{name}: " + ", ".join(f"{what} {value}" for what, value in figures.items()))  # noqa: T201
 
 
-def _write(path: Path, tree: Mapping[str, object]) -> None:
+def _write(path: Path, tree: Mapping[str, object] | list[Mapping[str, object]]) -> None:
     path.write_text(json.dumps(tree, indent=1, ensure_ascii=False), encoding="utf-8")
