@@ -386,6 +386,8 @@ def acknowledge(
 
 def _decided_over(system: System, held: Flat) -> System:
     """Return a side for which what it held was looked at, so that it is no edit where the choice is what was before."""
+    if not held:
+        return system
     base = flatten(system.base) if system.base else {}
     known = {place: value for place, value in held.items() if place in base and base[place] != value}
     return replace(system, base=unflatten({**base, **known})) if known else system

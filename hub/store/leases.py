@@ -124,16 +124,20 @@ def renew(tx: Connection, lease: Lease, until: datetime) -> Lease:
     return replace(lease, until=until)
 
 
-def release(tx: Connection, lease: Lease, **values: object) -> None:
-    """Give a row back and write how it went: `state`, `due_at`, `error_class` and the like. Raises LeaseLost.
+def release(tx: Connection, lease: Lease, **values: object) -> Row[Any]:
+    """Give a row back, write how it went (`state`, `due_at`, `error_class` and the like) and return it as it now is.
+
+    Raises LeaseLost.
 
     The fence grows, so that nothing more can be written under this lease.
     """
     work = lease.work
     freed: dict[str, object] = {"lease_owner": None, "lease_until": None, "fence": lease.fence + 1}
     mine = update(work.table).where(work.id == lease.row_id, work.table.c.fence == lease.fence)
-    if tx.execute(mine.values(values | freed)).rowcount != 1:
+    row = tx.execute(mine.values(values | freed).returning(*work.table.c)).one_or_none()
+    if row is None:
         raise _lost(lease)
+    return cast("Row[Any]", row)
 
 
 @contextmanager

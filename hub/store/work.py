@@ -261,12 +261,10 @@ class WorkStore:
         if log_id:
             self._event(tx, state, delivery_id, log_id, now, values.get("error_class"))
 
-    def end_attempt(
-        self, tx: Connection, lease: Lease, log_id: str, state: DeliveryState, now: datetime, **values: object
-    ) -> None:
+    def end_attempt(self, tx: Connection, lease: Lease, state: DeliveryState, now: datetime, **values: object) -> None:
         """Give a delivery back and write how it stands, as `end_delivery` does. Raises LeaseLost."""
-        release(tx, lease, **(_ended(state, now) | values))
-        self._event(tx, state, lease.row_id, log_id, now, values.get("error_class"))
+        row = release(tx, lease, **(_ended(state, now) | values))
+        self._event(tx, state, lease.row_id, row.log_id, now, values.get("error_class"))
 
     def mark_sending(self, tx: Connection, delivery_id: str, now: datetime) -> None:
         """Note that bytes are about to leave."""

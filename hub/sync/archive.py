@@ -124,7 +124,7 @@ class Archivist:
         with self._tenant.db.write() as tx:
             now, proof, delivery_id = self._tenant.now(), receipt.manifest_sha256, lease.row_id
             log_id, revision = package.log_id, package.revision
-            self._tenant.work.end_attempt(tx, lease, log_id, DeliveryState.DONE, now, receipt_ref=proof)
+            self._tenant.work.end_attempt(tx, lease, DeliveryState.DONE, now, receipt_ref=proof)
             self._tenant.work.add_proof(tx, log_id, revision, self._archive.id, delivery_id, proof, now)
             self._tenant.work.drop_package_bytes(tx, log_id)
 
@@ -132,9 +132,7 @@ class Archivist:
         """Give a delivery back that has no proof: due again after a pause, or for a person."""
         now = self._tenant.now()
         with self._tenant.db.write() as tx:
-            guard(tx, lease)
-            log_id = self._tenant.work.delivery(tx, lease.row_id).log_id
-            self._tenant.work.end_attempt(tx, lease, log_id, state, now, due_at=now + PAUSE, error_class=code)
+            self._tenant.work.end_attempt(tx, lease, state, now, due_at=now + PAUSE, error_class=code)
 
     def _package_or_hold(self, log_id: str) -> str | None:
         """Package a log; where a mistake of ours breaks that off, the log is held and the others go on."""

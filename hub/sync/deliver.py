@@ -7,7 +7,6 @@ again, a look first, or a person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -43,7 +42,7 @@ from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
 from hub.sync.gate import waiting
 from hub.sync.identity import in_hub_ids, in_own_keys
-from hub.sync.route import Plan, Router, plan, view_hash
+from hub.sync.route import Router, plan, view_hash
 from hub.sync.sent import in_keys, kept_payload, sent_as
 from hub.sync.trouble import STORE_TROUBLE
 
@@ -68,16 +67,12 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Attempt:
-    """One attempt: the row, the log as it stands, what is sent, and what the other systems held when it was made."""
+class _Attempt(Sending):
+    """One attempt: what is sent, the row that it was written down in, and the log as it stands."""
 
     row: Row[Any]
     stored: StoredLog
     opened: Opened
-    side: Side
-    merged: Merged
-    planned: Plan
-    held: Mapping[str, RelayLog]
 
 
 class Deliverer:
@@ -111,7 +106,7 @@ class Deliverer:
             return self._send(lease, connection, attempt)
         if connection.connector.repeat == "look_up":
             return self._look_up(lease, connection, attempt)
-        return self._hold(lease, attempt.row, OUTCOME_UNKNOWN)
+        return self._hold(lease, OUTCOME_UNKNOWN)
 
     def _prepare(self, delivery_id: str) -> tuple[Lease, _Attempt] | Outcome:
         """Take a delivery and plan again what is sent. Another plan than was written down, or a stop, ends it."""
@@ -122,14 +117,14 @@ class Deliverer:
                 return Outcome.TAKEN
             lease, row = taken
             if row.connection not in tenant.connections:
-                self._end(tx, lease, row.log_id, DeliveryState.FAILED, error_class="not_configured")
+                self._end(tx, lease, DeliveryState.FAILED, error_class="not_configured")
                 return Outcome.FAILED
             if stop := stop_of(ConnectionState(tenant.organisation_number, row.connection).read(tx), now):
                 return self._wait(tx, lease, row.state, waiting(stop))
             connection = tenant.connections[row.connection]
             attempt = self._planned(tx, row, connection)
             if attempt is None:
-                self._end(tx, lease, row.log_id, DeliveryState.SUPERSEDED)
+                self._end(tx, lease, DeliveryState.SUPERSEDED)
                 return Outcome.SUPERSEDED
             as_written = view_hash(tenant, attempt.side, attempt.planned) == row.view_hash
             if row.state is DeliveryState.UNKNOWN:
@@ -137,7 +132,7 @@ class Deliverer:
             if not attempt.planned.stops and as_written:
                 tenant.work.mark_sending(tx, lease.row_id, now)
                 return lease, attempt
-            self._end(tx, lease, row.log_id, DeliveryState.SUPERSEDED)
+            self._end(tx, lease, DeliveryState.SUPERSEDED)
         Router(tenant).route([row.log_id])
         return Outcome.SUPERSEDED
 
@@ -151,7 +146,7 @@ class Deliverer:
         merged = merged_of(tenant, stored)
         planned = plan(connection, side, merged, stored.keys_of(connection.id), day, tenant.rules(day))
         held = {other.connection: other.seen for other in stored.sides}
-        return _Attempt(row, stored, opened, side, merged, planned, held)
+        return _Attempt(side, merged, planned, held, row, stored, opened)
 
     def _again(
         self, tx: Transaction, lease: Lease, connection: Connection, attempt: _Attempt
@@ -159,7 +154,7 @@ class Deliverer:
         """What is sent again passes the gates again; what may no longer be sent is for a person."""
         if connection.connector.repeat == "key":
             if attempt.planned.stops:
-                self._end(tx, lease, attempt.row.log_id, DeliveryState.HELD, error_class=OUTCOME_UNKNOWN)
+                self._end(tx, lease, DeliveryState.HELD, error_class=OUTCOME_UNKNOWN)
                 return Outcome.HELD
             self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
         return lease, attempt
@@ -187,7 +182,7 @@ class Deliverer:
             accepted = connection.connector.update(Outgoing(before, attempt.planned.after, row.idempotency_key))
         except (OutcomeUnknown, BadAnswer) as error:  # from no answer nothing may be concluded, refusal least of all
             if connection.connector.repeat == "never":
-                return self._hold(lease, attempt.row, OUTCOME_UNKNOWN)
+                return self._hold(lease, OUTCOME_UNKNOWN)
             return self._later(lease, row, DeliveryState.UNKNOWN, error)
         except Unavailable as error:
             return self._later(lease, row, unsent, error)
@@ -200,9 +195,9 @@ class Deliverer:
         except Misconfigured as error:
             if unsent is DeliveryState.UNKNOWN:
                 return self._later(lease, row, unsent, error)
-            return self._hold(lease, row, error.code)
+            return self._hold(lease, error.code)
         except ConnectorError as error:
-            return self._failed(lease, row, error.code)
+            return self._failed(lease, error.code)
         return self._received(lease, connection, attempt, accepted)
 
     def _received(self, lease: Lease, connection: Connection, attempt: _Attempt, accepted: Accepted) -> Outcome:
@@ -211,14 +206,13 @@ class Deliverer:
         try:
             read = connection.mapping.read(record.tree)
         except MappingError:
-            return self._failed(lease, attempt.row, "answer_unreadable")
+            return self._failed(lease, "answer_unreadable")
         with tenant.db.write() as tx:
             receipt = accepted.reference[:200]
-            self._end(tx, lease, attempt.row.log_id, DeliveryState.DONE, receipt_ref=receipt, error_class=None)
+            self._end(tx, lease, DeliveryState.DONE, receipt_ref=receipt, error_class=None)
             stored = tenant.logs.load(tx, attempt.row.log_id, attempt.opened)
             change_hash = tenant.logs.change_hash(connection.mapping.stable(record.tree))
-            sending = Sending(attempt.side, attempt.merged, attempt.planned, attempt.held)
-            agree(tenant, tx, connection, stored, sending, record, read, change_hash)
+            agree(tenant, tx, connection, stored, attempt, record, read, change_hash)
         return Outcome.SENT
 
     def _look_up(self, lease: Lease, connection: Connection, attempt: _Attempt, *, arrived: bool = False) -> Outcome:
@@ -279,11 +273,10 @@ class Deliverer:
             if side is not None and taken[Admission.UNCHANGED]:  # only its version is new: the next change names it
                 newer = replace(side, foreign_version=found.version, record=found.tree)
                 tenant.logs.save_side(tx, stored, newer, None, now)
-            log_id = attempt.row.log_id
             if receipt:
-                self._end(tx, lease, log_id, DeliveryState.DONE, receipt_ref=receipt[:200], error_class=None)
+                self._end(tx, lease, DeliveryState.DONE, receipt_ref=receipt[:200], error_class=None)
             else:
-                self._end(tx, lease, log_id, DeliveryState.SUPERSEDED, error_class="stale")
+                self._end(tx, lease, DeliveryState.SUPERSEDED, error_class="stale")
         Router(tenant).route([attempt.row.log_id])
         return Outcome.SENT if receipt else Outcome.SUPERSEDED
 
@@ -298,7 +291,7 @@ class Deliverer:
             if number > len(PAUSES) and state is DeliveryState.READY:
                 state = DeliveryState.HELD
             code = error.code if error else None
-            self._end(tx, lease, row.log_id, state, due_at=now + pause, error_class=code)
+            self._end(tx, lease, state, due_at=now + pause, error_class=code)
         return {DeliveryState.HELD: Outcome.HELD, DeliveryState.UNKNOWN: Outcome.UNKNOWN}.get(state, Outcome.LATER)
 
     def _wait(self, tx: Transaction, lease: Lease, state: DeliveryState, error: Waiting) -> Outcome:
@@ -318,23 +311,23 @@ class Deliverer:
             if lease is None:
                 return Outcome.TAKEN
             if row.state is DeliveryState.READY:
-                return self._hold(lease, row, INTERNAL_ERROR)
+                return self._hold(lease, INTERNAL_ERROR)
             return self._later(lease, row, DeliveryState.UNKNOWN, BROKEN)
         except LeaseLost:
             return Outcome.TAKEN
 
-    def _hold(self, lease: Lease, row: Row[Any], code: str) -> Outcome:
+    def _hold(self, lease: Lease, code: str) -> Outcome:
         with self._tenant.db.write() as tx:
-            self._end(tx, lease, row.log_id, DeliveryState.HELD, error_class=code)
+            self._end(tx, lease, DeliveryState.HELD, error_class=code)
         return Outcome.HELD
 
-    def _failed(self, lease: Lease, row: Row[Any], code: str) -> Outcome:
+    def _failed(self, lease: Lease, code: str) -> Outcome:
         with self._tenant.db.write() as tx:
-            self._end(tx, lease, row.log_id, DeliveryState.FAILED, error_class=code)
+            self._end(tx, lease, DeliveryState.FAILED, error_class=code)
         return Outcome.FAILED
 
-    def _end(self, tx: Transaction, lease: Lease, log_id: str, state: DeliveryState, **values: object) -> None:
-        self._tenant.work.end_attempt(tx, lease, log_id, state, self._tenant.now(), **values)
+    def _end(self, tx: Transaction, lease: Lease, state: DeliveryState, **values: object) -> None:
+        self._tenant.work.end_attempt(tx, lease, state, self._tenant.now(), **values)
 
 
 def _without_its_echo(merged: Merged, connection: str, view: RelayLog) -> Merged:

@@ -300,7 +300,7 @@ class Planner:
     def _end(self, lease: Lease, log_id: str, state: DeliveryState, **values: object) -> Outcome:
         tenant = self._tenant
         with tenant.db.write() as tx:
-            tenant.work.end_attempt(tx, lease, log_id, state, tenant.now(), **values)
+            tenant.work.end_attempt(tx, lease, state, tenant.now(), **values)
             tenant.logs.route_anew(tx, log_id)
         Router(tenant).route([log_id])
         return Outcome.HELD if state is DeliveryState.HELD else Outcome.LATER
