@@ -20,6 +20,7 @@ from threading import Lock, local
 
 import httpcore
 import httpx
+from pydantic import BaseModel, ConfigDict, field_validator
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 
 from hub.connectors.base import (
@@ -91,6 +92,29 @@ class Reply:
         if not isinstance(tree, dict):
             raise BadAnswer("not_an_object", f"HTTP {self.status} with JSON that is no object", ASK_VENDOR)
         return tree
+
+
+class HttpSettings(BaseModel):
+    """What a municipality configures of every system that speaks HTTP.
+
+    `ca_file` is a PEM file with the certificate authority of the municipality's own network, where the certificates of
+    `base_url` and of the token endpoint come from it. It is believed alone; without one the machine's own store is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    base_url: str
+    ca_file: Path | None = None
+
+    @field_validator("ca_file")
+    @classmethod
+    def _ca_readable(cls, ca_file: Path | None) -> Path | None:
+        """Read the file now: a mistake in it would else look like a server that nobody trusts."""
+        try:
+            trusting(ca_file)
+        except OSError:
+            raise ValueError("ca_file cannot be read as PEM certificates: check its path, rights and content") from None
+        return ca_file
 
 
 CHECK_ADDRESS = "Check base_url and the paths of the profile: a login or error page often answers at a wrong address"
@@ -356,7 +380,10 @@ KEY_USED = "key-used"
 CERTIFICATE_EXPIRED = 10
 """What OpenSSL calls X509_V_ERR_CERT_HAS_EXPIRED (`man openssl-verification-options`)."""
 
-CHECK_CERTIFICATE = "Tell the vendor: the hub sends nothing to a server that can't prove who it is"
+CHECK_CERTIFICATE = (
+    "Tell those who run the system, or name the authority of your own network as `ca_file` of the connection: "
+    "the hub sends nothing to a server that can't prove who it is"
+)
 CHECK_PORT = "Check base_url and token_url, that the system runs, and that the firewall lets the hub through"
 
 

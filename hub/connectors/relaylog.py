@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from hub.connectors.base import (
     OPEN,
@@ -30,7 +29,7 @@ from hub.connectors.base import (
     Tree,
     Unreadable,
 )
-from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, Limits, trusting
+from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, HttpSettings, Limits
 
 DOCS = "docs/open-api.md"
 
@@ -51,25 +50,20 @@ SPEC = Spec(
 )
 
 
-class Settings(BaseModel):
+class Settings(HttpSettings):
     """What a municipality configures of a system with the open interface.
 
     `repeat` is what that system does with a key that it has seen: `key` refuses it, so that a change may be sent
     again; `look_up` shows by its version whether the change is in; `never` does neither. Without `token_url` the
-    interface asks for no token. `ca_file` is a PEM file with the certificate authority of the municipality's own
-    network, where the system's certificate comes from it; without one the machine's own store is asked.
+    interface asks for no token.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    base_url: str
     repeat: Repeat
     token_url: str = ""
     client_id: str = ""
     client_secret: SecretStr = SecretStr("")
     scope: str = ""
     page_size: int = Field(default=100, ge=1, le=1000)
-    ca_file: Path | None = None
 
     @model_validator(mode="after")
     def _client_whole(self) -> Self:
@@ -78,16 +72,6 @@ class Settings(BaseModel):
         if len(given) > 1:
             raise ValueError("token_url, client_id and client_secret belong together: write all three, or none")
         return self
-
-    @field_validator("ca_file")
-    @classmethod
-    def _ca_readable(cls, ca_file: Path | None) -> Path | None:
-        """Read the file now: a mistake in it would else look like a server that nobody trusts."""
-        try:
-            trusting(ca_file)
-        except OSError:
-            raise ValueError("ca_file cannot be read as PEM certificates: check its path, rights and content") from None
-        return ca_file
 
 
 class RelayLogs:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import SecretStr
 
 from hub.connectors.base import (
     OPEN,
@@ -28,7 +28,7 @@ from hub.connectors.base import (
     Tree,
     Unavailable,
 )
-from hub.connectors.http import ASK_VENDOR, LOOK_UP, ClientCredentials, Clock, Http, Limits
+from hub.connectors.http import ASK_VENDOR, LOOK_UP, ClientCredentials, Clock, Http, HttpSettings, Limits
 
 SCOPE = "https://docs.onedhub.io/scopes/core-api."
 SCOPES = " ".join(
@@ -65,12 +65,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.01, 2.0
 """How often, and how many seconds apart, a change is asked for: sooner at first, up to half a minute in all."""
 
 
-class Settings(BaseModel):
+class Settings(HttpSettings):
     """What a municipality configures of Vigilo."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    base_url: str
     token_url: str
     org_id: str
     client_id: str
@@ -90,7 +87,7 @@ class Vigilo:
     ) -> None:
         secret = settings.client_secret.get_secret_value()
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope)
-        self._http = Http(settings.base_url, auth, limits, clock, gate)
+        self._http = Http(settings.base_url, auth, limits, clock, gate, settings.ca_file)
         self._clock = clock
         self._paths = {
             resource: SPEC.path(f"{resource.replace('-', '_')}_path", profile).format(org_id=settings.org_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +20,11 @@ from hub.connectors.base import (
     Repeat,
     SourceRecord,
     Stale,
-    Unavailable,
 )
 from hub.connectors.http import Limits
 from hub.connectors.relaylog import SPEC, RelayLogs, Settings
 from hub.mappings import load_shipped
 from tests.connectors.conftest import Time
-from tests.connectors.tls import VALID, tls_server
 from tests.connectors.wire import Script, Wire, answer, hang_up
 from tests.faults.children import SOURCE
 from tests.faults.house import OtherSide
@@ -189,30 +186,6 @@ def test_a_lost_answer(moment: Time, repeat: Repeat, sent: int) -> None:
         assert wire.header("idempotency-key") == ["k-1"] * sent
         assert wire.header("if-match") == ['"3"'] * sent
         assert wire.requests[0].startswith(b"PUT /relaylogs/A%2F1 ")
-
-
-# --- whom it believes ------------------------------------------------------------------------------------------------
-
-
-def test_a_private_authority_is_believed_where_it_is_configured(moment: Time, tmp_path: Path) -> None:
-    """With `ca_file` the system of the municipality's own network answers; by the machine's store it is nobody."""
-    with tls_server(tmp_path, VALID) as (url, ca_file):
-        with _at(url, moment, ca_file=ca_file) as system:
-            system.check()
-        with _at(url, moment) as system, pytest.raises(Unavailable) as caught:
-            system.check()
-    assert caught.value.code == "certificate_not_trusted"
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
-def test_a_ca_file_that_is_none_is_told_when_it_is_configured(tmp_path: Path, content: bytes | None) -> None:
-    """Missing, empty or something else: the setting is named, its value is not."""
-    path = tmp_path / "authority.pem"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ValidationError, match="ca_file cannot be read as PEM certificates") as caught:
-        Settings(base_url="https://127.0.0.1", repeat="key", ca_file=path)
-    assert str(path) not in str(caught.value)
 
 
 # --- who may ask -----------------------------------------------------------------------------------------------------

@@ -37,16 +37,16 @@ def tls_server(folder: Path, ends: datetime) -> Iterator[tuple[str, Path]]:
             thread.join()
 
 
-def server_side(folder: Path, ends: datetime) -> tuple[ssl.SSLContext, Path]:
+def server_side(folder: Path, ends: datetime, issuer: str = "Test authority") -> tuple[ssl.SSLContext, Path]:
     """Give what a server on 127.0.0.1 encrypts with until an instant, and the file of its authority."""
     authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     of_authority = (
-        _certificate("Test authority", authority, VALID)
+        _certificate(issuer, issuer, authority, VALID)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority, hashes.SHA256())
     )
     of_server = (
-        _certificate("127.0.0.1", own, ends)
+        _certificate("127.0.0.1", issuer, own, ends)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(authority, hashes.SHA256())
     )
@@ -59,11 +59,11 @@ def server_side(folder: Path, ends: datetime) -> tuple[ssl.SSLContext, Path]:
     return context, ca_file
 
 
-def _certificate(name: str, key: ec.EllipticCurvePrivateKey, ends: datetime) -> x509.CertificateBuilder:
+def _certificate(name: str, issuer: str, key: ec.EllipticCurvePrivateKey, ends: datetime) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test authority")]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(LONG_AGO)

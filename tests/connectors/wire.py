@@ -1,9 +1,10 @@
-"""A server of raw bytes: it answers, keeps silent, drips or breaks off exactly as a test says."""
+"""A server of raw bytes, encrypted or not: it answers, keeps silent, drips or breaks off exactly as a test says."""
 
 from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -19,15 +20,17 @@ Script = Callable[[socket.socket, bytes], None]
 class Wire:
     """Listens on loopback; the first connection gets the first script, the last script serves all that follow.
 
-    `requests` holds what came in, head and body. Use as a context manager.
+    `requests` holds what came in, head and body; a connection that `tls` could not agree on brings none and takes no
+    script. Use as a context manager.
     """
 
-    def __init__(self, scripts: Iterable[Script]) -> None:
+    def __init__(self, scripts: Iterable[Script], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[bytes] = []
         self._scripts = list(scripts)
+        self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._socket.settimeout(0.05)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._socket.getsockname()[1]}"
         self._stopping = Event()
         self._thread = Thread(target=self._serve, daemon=True)
 
@@ -55,10 +58,14 @@ class Wire:
             except TimeoutError:
                 continue
             connection.settimeout(5)
-            with connection, suppress(OSError):
-                self.requests.append(_read(connection))
+            with suppress(OSError), self._spoken(connection) as spoken:
+                self.requests.append(_read(spoken))
                 script = self._scripts[min(len(self.requests), len(self._scripts)) - 1]
-                script(connection, self.requests[-1])
+                script(spoken, self.requests[-1])
+
+    def _spoken(self, connection: socket.socket) -> socket.socket:
+        """Give a connection as it is spoken on; where no encryption is agreed on, it is closed."""
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
 
 def _read(connection: socket.socket) -> bytes:
