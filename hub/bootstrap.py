@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from uuid import uuid4
 
 from pydantic import BaseModel
 
@@ -21,7 +20,7 @@ from hub.connectors import files, relaylog, samspill, vigilo
 from hub.connectors.archive.encryption import Encrypt
 from hub.connectors.archive.folder import FolderArchive
 from hub.connectors.base import Connector, ConnectorError, Gate, Spec, Tree, Unavailable
-from hub.connectors.http import Clock, Http, Limits
+from hub.connectors.http import Clock, Http, HttpSettings, Limits
 from hub.connectors.mail import Mailer, MailServer
 from hub.connectors.transit import Transit
 from hub.documents.arkivmelding import ArchiveSettings
@@ -45,6 +44,7 @@ from hub.relaylog.sharing import Sharing
 from hub.sandbox.proof import PROOF_FILE, check_proof
 from hub.store.connections import ConnectionState, GateRules
 from hub.store.database import Database, open_database
+from hub.store.ids import new_id
 from hub.store.inbox import Inbox
 from hub.store.logs import LogStore
 from hub.store.sealing import KeyFile, KeyFileError, KeyText, TenantKeys, tenant_keys
@@ -190,7 +190,7 @@ def check_assumptions(connections: Iterable[ConnectionSettings], clock: Clock, s
 def _is_sandbox(connection: ConnectionSettings, clock: Clock, key: bytes) -> bool:
     if isinstance(connection.own, files.Settings):
         return _is_sandbox_folder(connection.own.folder, key)
-    return _is_sandbox_server(connection.id, str(getattr(connection.own, "base_url", "")), clock, key)
+    return _is_sandbox_server(connection.id, HttpSettings.model_validate(connection.own), clock, key)
 
 
 def _is_sandbox_folder(folder: Path, key: bytes) -> bool:
@@ -202,8 +202,9 @@ def _is_sandbox_folder(folder: Path, key: bytes) -> bool:
     return check_proof(key, str(folder), token)
 
 
-def _is_sandbox_server(connection: str, base_url: str, clock: Clock, key: bytes) -> bool:
-    http = Http(_root(base_url), None, Limits(attempts=1), clock)
+def _is_sandbox_server(connection: str, server: HttpSettings, clock: Clock, key: bytes) -> bool:
+    root = _root(server.base_url)
+    http = Http(root, None, Limits(attempts=1), clock, ca_file=server.ca_file)
     try:
         token = http.get("/_sandbox/token").json().get("token")
     except Unavailable as error:
@@ -212,7 +213,7 @@ def _is_sandbox_server(connection: str, base_url: str, clock: Clock, key: bytes)
         return False
     finally:
         http.close()
-    return isinstance(token, str) and check_proof(key, _root(base_url), token)
+    return isinstance(token, str) and check_proof(key, root, token)
 
 
 def _root(url: str) -> str:
@@ -265,9 +266,7 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
     keys = tenant_keys(key_source(tenant, clock), tenant.organisation_number)
     own = mappings_of(tenant.mappings, clock.now().date()) if tenant.mappings else {}
     known = {**own, **active_mappings(db, tenant.organisation_number)}
-
-    def new_id() -> str:
-        return str(uuid4())
+    given = partial(new_id, clock.now)
 
     def rules(day: date) -> Rules:
         return Rules(
@@ -288,10 +287,10 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
         archive=_archive(tenant, keys, clock),
         db=db,
         logs=LogStore(keys),
-        inbox=Inbox(keys, new_id),
-        work=WorkStore(tenant.organisation_number, new_id),
+        inbox=Inbox(keys, given),
+        work=WorkStore(tenant.organisation_number, given),
         now=clock.now,
-        new_id=new_id,
+        new_id=given,
     )
 
 
@@ -347,7 +346,8 @@ def _archive(tenant: TenantSettings, keys: TenantKeys, clock: Clock) -> Archive 
     encrypt = None if tenant.archive.plain else Encrypt(keys.archive_key())
     number = tenant.organisation_number
     target = FolderArchive(tenant.archive.folder, number, encrypt=encrypt, clock=clock.now)
-    return Archive(f"{number}/folder", target, lambda day: tenant.rule_on(ArchiveSettings, day))
+    every_months = tenant.archive.every_months
+    return Archive(f"{number}/folder", target, lambda day: tenant.rule_on(ArchiveSettings, day), every_months)
 
 
 def mailer(mail: MailSettings) -> Mailer:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache, cached_property, lru_cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
 
 from hub.relaylog.codes import AddressProtection, ClosedBy, ConsentStatus, LogStatus, Part, Service
+from hub.relaylog.making import changed, made
 from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, Guardian, OrgUnit, RelayLog
 
 
@@ -33,6 +34,8 @@ class Place(NamedTuple):
 
 Key = tuple[str, str]
 """A list of the log and the id of an element in it."""
+
+V = TypeVar("V", bound=Frozen)
 
 Flat = dict[Place, Any]
 """A log as its places. An element's own place, with an empty field, holds its position in its list."""
@@ -77,7 +80,7 @@ class Merged:
     log: RelayLog
     conflicts: tuple[Conflict, ...] = ()
     deletions: tuple[Deletion, ...] = ()
-    provenance: Provenance = field(default_factory=lambda: Provenance(RelayLog(), {}), compare=False, repr=False)
+    provenance: Provenance = field(default_factory=lambda: Provenance(RelayLog(), dict), compare=False, repr=False)
     removed: frozenset[Key] = frozenset()
     """Elements that a person had removed: they are emptied where they still stand."""
     released: frozenset[str] = frozenset()
@@ -127,7 +130,33 @@ def merge(agreed: RelayLog | None, systems: Sequence[System], settlements: Settl
     records give the same outcome in whatever order they are handed in. The log's id, source and `changed_at` are the
     caller's to set.
     """
+    if agreed is None and len(systems) == 1 and systems[0].base is None:
+        return _told_by_one(systems[0])
     return _Merge(agreed, sorted(systems, key=lambda system: system.connection), settlements or {}).merged()
+
+
+def _told_by_one(system: System) -> Merged:
+    """Return what `_Merge` would of a log that one system alone has ever told of: as it tells it.
+
+    There is nothing to compare: what is empty in a way of its own is empty, and a family is obeyed. Most logs are new
+    once, and this is then most of what merging costs.
+    """
+    values = dict(_blank(RelayLog))
+    for name, value in system.seen.__dict__.items():
+        if name in OWN_OF_SYSTEM or empty(value):
+            continue
+        if name in COLLECTIONS:
+            value = tuple(sorted(map(_plain, value), key=_when))
+        values[name] = _plain(value) if name in NESTED_PLACES else value
+    if _is_familys(values["closure"]) and values["status"] is not LogStatus.ARCHIVED:
+        values["status"] = LogStatus.CLOSED
+    log = made(RelayLog, _fields(RelayLog), values)
+    return Merged(log, provenance=Provenance(log, lambda: {system.connection: _Opened(system.seen)}))
+
+
+def _is_familys(closure: Closure | None) -> bool:
+    """Tell whether the family or the youth closed a log."""
+    return closure is not None and closure.decided_by in (ClosedBy.GUARDIAN, ClosedBy.YOUTH)
 
 
 class _Opened:
@@ -143,20 +172,24 @@ class _Opened:
                     self.elements[name, element.id] = element
                     self.positions[name, element.id] = position
             elif name in NESTED_PLACES:
-                self.own.update((Place("", "", f"{name}.{inner}"), inside) for inner, inside in value.__dict__.items())
+                self.own.update((_own_place(f"{name}.{inner}"), inside) for inner, inside in value.__dict__.items())
             elif name not in OWN_OF_SYSTEM:
-                self.own[Place("", "", name)] = value
+                self.own[_own_place(name)] = value
 
     def __contains__(self, place: Place) -> bool:
         """Tell whether the log has a place, be it empty."""
-        return place[:2] in self.elements if place.collection else place in self.own
+        collection, element, _ = place
+        return (collection, element) in self.elements if collection else place in self.own
 
     def get(self, place: Place) -> Any:
         """Return the value at a place; None where there is no such place."""
-        if not place.collection:
+        collection, element_id, name = place
+        if not collection:
             return self.own.get(place)
-        element = self.elements.get(place[:2])
-        return element.__dict__[place.field] if element is not None else None
+        element = self.elements.get((collection, element_id))
+        if element is None:
+            return None
+        return element.__dict__[name] if name else self.positions[collection, element_id]
 
 
 class _Merge:
@@ -181,7 +214,7 @@ class _Merge:
         keys = sorted({key for log in opened for key in log.elements})
         elements = [(key, self._position(key), self._element(key)) for key in keys]
         log = _assembled(own, elements)
-        provenance, settled = Provenance(log, self._seen), frozenset(self._settled)
+        provenance, settled = Provenance(log, lambda: self._seen), frozenset(self._settled)
         return Merged(log, tuple(self._conflicts), tuple(self._deletions()), provenance, settled=settled)
 
     def _own(self, opened: Sequence[_Opened]) -> Flat:
@@ -215,8 +248,8 @@ class _Merge:
             return agreed
         if agreed is None and len(said) == 1:
             (name, alone), *_ = said.items()
-            if base[name] is None and _says_it_all(alone):
-                return alone
+            if base[name] is None:
+                return _plain(alone)
         places = _element_places(*key)[1:]
         values = {place.field: self._value(place) for place in sorted(places)}
         return _made(COLLECTIONS[key[0]], key[1], values)
@@ -308,9 +341,7 @@ class _Merge:
     def _obey_family(self, own: Flat) -> None:
         """The family or the youth closing the log is obeyed from any system."""
         closings = [log.get(CLOSURE) for log in (self._agreed, *self._seen.values())]
-        obeyed = [
-            closure for closure in closings if closure and closure.decided_by in (ClosedBy.GUARDIAN, ClosedBy.YOUTH)
-        ]
+        obeyed = [closure for closure in closings if _is_familys(closure)]
         if obeyed:
             own[CLOSURE] = min(obeyed, key=lambda closure: (closure.on or date.max, str(closure.reason), closure.text))
             if own.get(STATUS) is not LogStatus.ARCHIVED:
@@ -326,7 +357,13 @@ class _Merge:
 
 def _saying(seen: Mapping[str, _Opened], place: Place, value: Any) -> frozenset[str]:
     """Return the connections that say a value, as fully as their template can."""
-    return frozenset(name for name, log in seen.items() if place in log and _filled(log.get(place), value) == value)
+    return frozenset(name for name, log in seen.items() if place in log and _tells(log, place, value))
+
+
+def _tells(log: _Opened, place: Place, value: Any) -> bool:
+    """Tell whether a log says a value, as fully as its template can."""
+    said = log.get(place)
+    return bool(said == value or _filled(said, value) == value)
 
 
 def _bound_by(key: Key, agreed: Element, said: Element) -> bool:
@@ -334,22 +371,32 @@ def _bound_by(key: Key, agreed: Element, said: Element) -> bool:
     return key[0] not in PROTECTING or said == agreed
 
 
-def _says_it_all(element: Element) -> bool:
-    """Tell whether an element is what merging it alone would make: nothing in it is empty in a way of its own."""
-    defaults = type(element).model_fields
-    return all(value == defaults[name].default for name, value in element.__dict__.items() if empty(value))
+def _plain(value: V) -> V:
+    """Return what merging a value alone makes of it: what is empty in a way of its own is as if nothing were said."""
+    blank = _blank(type(value))
+    own = [name for name, said in value.__dict__.items() if said in _EMPTY and said != blank[name] and name != "id"]
+    return changed(value, {name: blank[name] for name in own}) if own else value
 
 
 class Provenance:
     """Which connections say the value that a place got; told when asked."""
 
-    def __init__(self, log: RelayLog, seen: Mapping[str, _Opened]) -> None:
+    def __init__(self, log: RelayLog, seen: Callable[[], Mapping[str, _Opened]]) -> None:
         self._log = log
-        self._seen = seen
+        self._open = seen
 
     def __getitem__(self, place: Place) -> frozenset[str]:
         """Return the connections that say the value of a place."""
         return _saying(self._seen, place, self._opened.get(place))
+
+    def says(self, connection: str, place: Place) -> bool:
+        """Tell whether one connection says the value of a place."""
+        seen = self._seen.get(connection)
+        return seen is not None and place in seen and _tells(seen, place, self._opened.get(place))
+
+    @cached_property
+    def _seen(self) -> Mapping[str, _Opened]:
+        return self._open()
 
     @cached_property
     def _opened(self) -> _Opened:
@@ -368,41 +415,42 @@ def acknowledge(
     What was delivered is agreed with the systems that said it; the others still have it before them. A place that was
     not delivered, withheld or frozen, keeps its base: an edit of it is not forgotten.
     """
-    news, shown = _news(merged, exchange), flatten(exchange.delivered)
+    shown = flatten(exchange.delivered)
+    news = _news(merged, exchange, shown)
     overtaken = _overtaken(news, systems, exchange)
     sides = []
     for system in systems:
-        held = flatten(exchange.held.get(system.connection, system.seen))
-        said = {place: held[place] for place in news if place in held and _says(system.connection, place, merged)}
+        held = _Opened(exchange.held.get(system.connection, system.seen))
         if system.connection == exchange.connection:
-            left = _left_by_writing(system, news, shown, flatten(exchange.now), said)
-            sides.append(replace(_exchanged(system, left, {**news, **shown}, news), seen=exchange.now))
+            left = _left_by_writing(system, news, shown, held, merged, _Opened(exchange.now))
+            sides.append(replace(_exchanged(system, left, shown, news), seen=exchange.now))
         else:
-            decided = {place: held[place] for place in (news.keys() & merged.settled) - overtaken if place in held}
+            said = {place: held.get(place) for place in news if _says(system.connection, held, place, merged)}
+            decided = {place: held.get(place) for place in (news.keys() & merged.settled) - overtaken if place in held}
             sides.append(_decided_over(_exchanged(system, said, news, said.keys() - overtaken), decided))
     fresh = {place: value for place, value in news.items() if place not in overtaken}
-    return unflatten({**(flatten(agreed) if agreed else {}), **fresh}), tuple(sides)
+    return _put(agreed, fresh), tuple(sides)
 
 
 def _decided_over(system: System, held: Flat) -> System:
     """Return a side for which what it held was looked at, so that it is no edit where the choice is what was before."""
     if not held:
         return system
-    base = flatten(system.base) if system.base else {}
-    known = {place: value for place, value in held.items() if place in base and base[place] != value}
-    return replace(system, base=unflatten({**base, **known})) if known else system
+    base = _Opened(system.base)
+    known = {place: value for place, value in held.items() if place in base and base.get(place) != value}
+    return replace(system, base=_put(system.base, known)) if known else system
 
 
-def _news(merged: Merged, exchange: Exchange) -> Flat:
+def _news(merged: Merged, exchange: Exchange, shown: Flat) -> Flat:
     """Return what a delivery makes agreed: what was delivered, whole where the view shows a value only in part.
 
     What is in conflict was not delivered, whatever stands at its place in the view.
     """
     frozen = {conflict.place for conflict in merged.conflicts}
-    whole = flatten(merged.log)
+    whole = _Opened(merged.log)
     return {
         place: _filled(value, whole.get(place))
-        for place, value in flatten(exchange.delivered).items()
+        for place, value in shown.items()
         if (not empty(value) or place in exchange.cleared) and place not in frozen
     }
 
@@ -414,39 +462,41 @@ def _overtaken(news: Flat, systems: Sequence[System], exchange: Exchange) -> fro
     """
     found: set[Place] = set()
     for system in systems:
-        if system.connection in exchange.held and system.connection != exchange.connection and system.base:
-            held, seen, base = flatten(exchange.held[system.connection]), flatten(system.seen), flatten(system.base)
+        before = exchange.held.get(system.connection, system.seen)
+        if before is not system.seen and system.connection != exchange.connection and system.base:
+            held, seen, base = _Opened(before), _Opened(system.seen), _Opened(system.base)
             found |= {
                 place
                 for place in news
                 if place.field
                 and held.get(place) != seen.get(place)
                 and place in seen
-                and base.get(place) == seen[place]
+                and base.get(place) == seen.get(place)
             }
     return frozenset(found)
 
 
-def _says(connection: str, place: Place, merged: Merged) -> bool:
+def _says(connection: str, held: _Opened, place: Place, merged: Merged) -> bool:
     """Tell whether a system said what is now agreed. A part comes of its mapping and is taken as said."""
-    return place.field in ("", "part") or connection in merged.provenance[place]
+    return place in held and (place.field in ("", "part") or merged.provenance.says(connection, place))
 
 
-def _left_by_writing(system: System, news: Flat, shown: Flat, now: Flat, said: Flat) -> Flat:
+def _left_by_writing(system: System, news: Flat, shown: Flat, held: _Opened, merged: Merged, now: _Opened) -> Flat:
     """Return what the receiver held of the news just after they were written, before anybody there changed it again.
 
     A value that is not the news is how the template renders them, unless nothing was written there: then it is an edit.
     """
-    sent = flatten(system.sent) if system.sent else {}
-    base = flatten(system.base) if system.base else {}
+    sent, base = _Opened(system.sent), _Opened(system.base)
     left: Flat = {}
-    for place in news.keys() & now.keys():
-        if _filled(now[place], news[place]) == news[place]:
-            left[place] = now[place]
-        elif place in said:
-            left[place] = said[place]
+    for place, value in news.items():
+        if place not in now:
+            continue
+        if _tells(now, place, value):
+            left[place] = now.get(place)
+        elif _says(system.connection, held, place, merged):
+            left[place] = held.get(place)
         elif place not in base or sent.get(place) != shown.get(place):
-            left[place] = now[place]
+            left[place] = now.get(place)
     return left
 
 
@@ -454,10 +504,9 @@ def _exchanged(system: System, held: Flat, meant: Flat, places: Iterable[Place])
     """Return a side for which these places are exchanged: what it held there, and what the hub meant by that."""
     if not held:
         return system
-    base, sent = (flatten(log) if log else {} for log in (system.base, system.sent))
-    base |= {place: held[place] for place in places if place in held}
-    sent |= {place: meant[place] for place in places}
-    return replace(system, base=unflatten(base), sent=unflatten(sent))
+    base = {place: held[place] for place in places if place in held}
+    sent = {place: meant[place] for place in places}
+    return replace(system, base=_put(system.base, base), sent=_put(system.sent, sent))
 
 
 @dataclass(frozen=True)
@@ -604,10 +653,16 @@ def flatten(log: RelayLog) -> Flat:
                 places = _element_places(name, held["id"])
                 flat.update(zip(places, (position, *(held[place.field] for place in places[1:])), strict=True))
         elif name in NESTED_PLACES:
-            flat.update((Place("", "", f"{name}.{inner}"), inside) for inner, inside in value.__dict__.items())
+            flat.update((_own_place(f"{name}.{inner}"), inside) for inner, inside in value.__dict__.items())
         elif name not in OWN_OF_SYSTEM:
-            flat[Place("", "", name)] = value
+            flat[_own_place(name)] = value
     return flat
+
+
+@cache
+def _own_place(field: str) -> Place:
+    """Return the place of one of the log's own fields: as `_element_places`, always the same."""
+    return Place("", "", field)
 
 
 @lru_cache(maxsize=50_000)
@@ -629,11 +684,31 @@ def unflatten(flat: Flat) -> RelayLog:
             positions[place[:2]] = value
         else:
             own[place] = value
-    made = (
+    built = (
         (key, (0, positions.get(key, 0)), _made(COLLECTIONS[key[0]], key[1], values))
         for key, values in elements.items()
     )
-    return _assembled(own, made)
+    return _assembled(own, built)
+
+
+def _put(log: RelayLog | None, news: Flat) -> RelayLog:
+    """Return a log with values put at places, as `unflatten` makes it; what is not another stays as it is."""
+    opened = _Opened(log)
+    said: dict[Key, dict[str, Any]] = {}
+    for place, value in news.items():
+        collection, element_id, name = place
+        key = (collection, element_id)
+        if not collection:
+            opened.own[place] = value
+        elif not name:
+            opened.positions[key] = value
+        elif (element := opened.elements.get(key)) is None or element.__dict__[name] != value:
+            said.setdefault(key, {})[name] = value
+    for key, values in said.items():
+        known = opened.elements.get(key)
+        opened.elements[key] = _made(COLLECTIONS[key[0]], key[1], {**known.__dict__, **values} if known else values)
+    where = opened.positions
+    return _assembled(opened.own, ((key, (0, where.get(key, 0)), each) for key, each in opened.elements.items()))
 
 
 def _assembled(own: Flat, elements: Iterable[tuple[Key, tuple[int, int], Element]]) -> RelayLog:
@@ -647,17 +722,22 @@ def _assembled(own: Flat, elements: Iterable[tuple[Key, tuple[int, int], Element
         elif value is not None:
             values[outer] = value
     for name, inside in nested.items():
-        model = type(values[name])
-        values[name] = model.model_construct(**_present(model, inside))
+        model: type[Frozen] = type(values[name])
+        values[name] = made(model, _fields(model), _present(model, inside))
     lists: dict[str, list[Element]] = {}
     for key, _, element in sorted(elements, key=lambda each: (_when(each[2]), each[1], each[0][1])):
         lists.setdefault(key[0], []).append(element)
     values.update((name, tuple(found)) for name, found in lists.items())
-    return RelayLog.model_construct(**values)  # every value comes of a log: there is nothing to check again
+    return made(RelayLog, _fields(RelayLog), values)  # every value comes of a log: there is nothing to check again
 
 
 def _made(model: type[Element], element_id: str, values: Mapping[str, Any]) -> Element:
-    return model.model_construct(**_present(model, {**values, "id": element_id}))
+    return made(model, _fields(model), _present(model, {**values, "id": element_id}))
+
+
+@cache
+def _fields(model: type[Frozen]) -> set[str]:
+    return set(model.model_fields)
 
 
 @cache
@@ -703,7 +783,10 @@ def _adapter(model: type[Frozen], name: str) -> TypeAdapter[Any]:
 
 def empty(value: Any) -> bool:
     """Tell whether a value says nothing: absent, blank, no items, or a code nobody knows."""
-    return value is None or value == "" or value == () or value == "unknown"
+    return value in _EMPTY
+
+
+_EMPTY = (None, "", (), "unknown")
 
 
 @cache
@@ -735,7 +818,11 @@ def _gaps(value: Frozen, agreed: Frozen) -> dict[str, Any]:
 
 def _filled(value: Any, agreed: Any) -> Any:
     """Return a person or a closing with what the system's template cannot carry filled in, if it is the same one."""
-    return value.model_copy(update=_gaps(value, agreed)) if _same(value, agreed) else value
+    return changed(value, _gaps(value, agreed)) if type(value) in TOLD_IN_PART and _same(value, agreed) else value
+
+
+TOLD_IN_PART = (Actor, Closure, OrgUnit)
+"""Kinds of values of which a template may carry less than there is."""
 
 
 def _knew(sent: Any, agreed: Any, value: Any) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, select, update
 
 from hub.store.database import upsert
 from hub.store.events import Action, append
@@ -71,18 +71,18 @@ class ConnectionState:
     def __init__(self, tenant: str, connection: str) -> None:
         self._tenant = tenant
         self._connection = connection
-        self._mine = and_(connection_state.c.tenant == tenant, connection_state.c.connection == connection)
+        self._mine = {"of_tenant": tenant, "of_connection": connection}
 
     def read(self, tx: Connection) -> Row[Any] | None:
         """Return the row; None where nothing has happened to the connection yet."""
-        return tx.execute(select(connection_state).where(self._mine)).one_or_none()
+        return tx.execute(_ROW, self._mine).one_or_none()
 
     def claim_probe(self, tx: Connection, now: datetime, period: timedelta) -> bool:
         """Take the one attempt of the breaker's new period; False where another worker has it."""
         c = connection_state.c
         free = and_(c.breaker_state != BreakerState.CLOSED, c.breaker_until <= now)
-        probe = update(connection_state).where(self._mine, free)
-        taken = tx.execute(probe.values(breaker_state=BreakerState.HALF_OPEN, breaker_until=now + period))
+        probe = {"breaker_state": BreakerState.HALF_OPEN, "breaker_until": now + period}
+        taken = tx.execute(_UPDATE.where(free), self._mine | probe)
         return taken.rowcount == 1
 
     def take_turn(self, tx: Connection, now: datetime, per_second: float, latest: datetime) -> datetime:
@@ -136,10 +136,17 @@ class ConnectionState:
         """Return the row, made where it is missing, and keep others from it until the transaction ends."""
         key = {"tenant": self._tenant, "connection": self._connection}
         upsert(tx, connection_state, [key], on=["tenant", "connection"])
-        return tx.execute(select(connection_state).where(self._mine).with_for_update()).one()
+        return tx.execute(_ROW.with_for_update(), self._mine).one()
 
     def _write(self, tx: Connection, **values: object) -> None:
-        tx.execute(update(connection_state).where(self._mine).values(**values))
+        tx.execute(_UPDATE, self._mine | values)
 
     def _event(self, tx: Connection, action: Action, actor: str, now: datetime, **data: str | int) -> None:
         append(tx, self._tenant, action, "connection", self._connection, actor, now, **data)
+
+
+_MINE = and_(
+    connection_state.c.tenant == bindparam("of_tenant"), connection_state.c.connection == bindparam("of_connection")
+)
+_ROW = select(connection_state).where(_MINE)
+_UPDATE = update(connection_state).where(_MINE)

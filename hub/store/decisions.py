@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hub.relaylog.merge import Place, Settlement, Settlements, silent, typed
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog
@@ -176,10 +176,8 @@ def lapse(tx: Connection, tenant: str, subject_id: str) -> None:
 
 def in_force(tx: Connection, tenant: str, sealers: Mapping[str, Sealer]) -> dict[str, Decided]:
     """Return the decisions in force over logs, by log id; logs without any are left out."""
-    c = decisions.c
-    where = (c.tenant == tenant, c.log_id.in_(list(sealers)), c.in_force)
     found: dict[str, list[Effect]] = {}
-    for row in tx.execute(select(decisions).where(*where).order_by(c.decided_at, c.decision_id)):
+    for row in tx.execute(_IN_FORCE, {"tenant": tenant, "log_ids": list(sealers)}):
         opened = sealers[row.log_id].open(f"{FIELD}/{row.decision_id}", row.sealed_detail)
         effect = _Detail.model_validate_json(opened).effect
         if effect is not None:
@@ -199,3 +197,14 @@ def _decided(effects: list[Effect]) -> Decided:
 
 def _settlement(one: Settled) -> Settlement:
     return Settlement(typed(one.place, one.value), tuple(typed(one.place, value) for value in one.over))
+
+
+_IN_FORCE = (
+    select(decisions)
+    .where(
+        decisions.c.tenant == bindparam("tenant"),
+        decisions.c.log_id.in_(bindparam("log_ids", expanding=True)),
+        decisions.c.in_force,
+    )
+    .order_by(decisions.c.decided_at, decisions.c.decision_id)
+)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from hub.store.decisions import lapse
 from hub.store.events import Action, append
@@ -234,8 +234,7 @@ class Inbox:
         """Return those of these logs that have, or had, a conflict."""
         if not log_ids:
             return set()
-        where = (conflicts.c.tenant == self._tenant, conflicts.c.log_id.in_(list(log_ids)))
-        return set(tx.scalars(select(conflicts.c.log_id).where(*where)))
+        return set(tx.scalars(_DISPUTED, {"tenant": self._tenant, "log_ids": list(log_ids)}))
 
     def open_conflicts(self, tx: Connection, log_id: str | None = None) -> list[Row[Any]]:
         """Return open conflicts, of one log or of all, the oldest first."""
@@ -377,24 +376,14 @@ class Inbox:
 
         By log: `asked` are the elements, by list and id, that some system lacks, `removed` those that a person let go.
         """
-        c = proposals.c
-        standing = select(proposals).where(
-            c.tenant == self._tenant,
-            c.kind == ProposalKind.DELETION,
-            c.log_id.in_(list(asked)),
-            c.element_id != "",
-            c.state.in_((ProposalState.OPEN, ProposalState.ACCEPTED)),
-        )
-        for row in tx.execute(standing).all():
+        for row in tx.execute(_ELEMENTS_ASKED, {"tenant": self._tenant, "log_ids": list(asked)}).all():
             gone = asked if row.state is ProposalState.OPEN else removed
             if (row.collection, row.element_id) not in gone[row.log_id]:
                 self._proposal_gone(tx, row.proposal_id, now)
 
     def guardians_named(self, tx: Connection, named: Mapping[str, Collection[str]], now: datetime) -> None:
         """End the proposals about guardians that no system names any more; `named` are those asked about, by log."""
-        c = proposals.c
-        of_guardians = (c.tenant == self._tenant, c.kind == ProposalKind.GUARDIAN, c.state == ProposalState.OPEN)
-        for row in tx.execute(select(proposals).where(*of_guardians, c.log_id.in_(list(named)))).all():
+        for row in tx.execute(_GUARDIANS_ASKED, {"tenant": self._tenant, "log_ids": list(named)}).all():
             if row.element_id not in named[row.log_id]:
                 self._proposal_gone(tx, row.proposal_id, now)
 
@@ -514,3 +503,22 @@ class Inbox:
         sealer = self._keys.sealer(f"quarantine:{quarantine_id}", row.wrapped_key, row.key_version)
         data = sealer.open("quarantine.sealed_record", row.sealed_record)
         return KeptRecord(row.foreign_id, data, Refusal(row.reason, row.place or "/", row.rule or ""))
+
+
+# Made once, because every log that is merged is asked for these.
+_OF_TENANT = bindparam("tenant", type_=proposals.c.tenant.type)
+_THESE = bindparam("log_ids", expanding=True, type_=proposals.c.log_id.type)
+_ELEMENTS_ASKED = select(proposals).where(
+    proposals.c.tenant == _OF_TENANT,
+    proposals.c.kind == ProposalKind.DELETION,
+    proposals.c.log_id.in_(_THESE),
+    proposals.c.element_id != "",
+    proposals.c.state.in_((ProposalState.OPEN, ProposalState.ACCEPTED)),
+)
+_GUARDIANS_ASKED = select(proposals).where(
+    proposals.c.tenant == _OF_TENANT,
+    proposals.c.kind == ProposalKind.GUARDIAN,
+    proposals.c.log_id.in_(_THESE),
+    proposals.c.state == ProposalState.OPEN,
+)
+_DISPUTED = select(conflicts.c.log_id).where(conflicts.c.tenant == _OF_TENANT, conflicts.c.log_id.in_(_THESE))

@@ -17,9 +17,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Table, and_, case, func, or_, select, tuple_, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from hub.store.tables import DeliveryState, LeasedColumns, RunState, deliveries, runs
 
@@ -89,19 +106,9 @@ def claim_row(
     A claimed run is `running` and has one attempt more; a connection has one running run at a time, so that another
     waits for it. A claimed delivery keeps its state: it becomes `sending` only when bytes are about to leave.
     """
-    c = work.table.c
-    statement = (
-        update(work.table)
-        .where(work.id == row_id, _claimable(work, now))
-        .values({c.lease_owner: owner, c.lease_until: until, c.fence: c.fence + 1, c.attempts: c.attempts + 1})
-        .returning(*c)
-    )
-    if work is RUNS:
-        statement = statement.values(
-            {runs.c.state: RunState.RUNNING, runs.c.started_at: func.coalesce(runs.c.started_at, now)}
-        )
-    row = tx.execute(statement).one_or_none()
-    return None if row is None else (Lease(work, row_id, owner, until, row.fence), cast("Row[Any]", row))
+    taken = {"of_row": row_id, "at": now, "lease_owner": owner, "lease_until": until}
+    row = tx.execute(_CLAIM[work.kind], taken).one_or_none()
+    return None if row is None else (Lease(work, row_id, owner, until, row.fence), row)
 
 
 def guard(tx: Connection, lease: Lease) -> None:
@@ -131,13 +138,20 @@ def release(tx: Connection, lease: Lease, **values: object) -> Row[Any]:
 
     The fence grows, so that nothing more can be written under this lease.
     """
-    work = lease.work
-    freed: dict[str, object] = {"lease_owner": None, "lease_until": None, "fence": lease.fence + 1}
-    mine = update(work.table).where(work.id == lease.row_id, work.table.c.fence == lease.fence)
-    row = tx.execute(mine.values(values | freed).returning(*work.table.c)).one_or_none()
+    return _freed(tx, _RELEASE[lease.work.kind], lease, values)
+
+
+def put_back(tx: Connection, lease: Lease, **values: object) -> None:
+    """Give a row back as `release` does, untried: that it was claimed counts as no attempt. Raises LeaseLost."""
+    _freed(tx, _PUT_BACK[lease.work.kind], lease, values)
+
+
+def _freed(tx: Connection, statement: ReturningUpdate[Any], lease: Lease, values: dict[str, object]) -> Row[Any]:
+    freed = {"lease_owner": None, "lease_until": None, "fence": lease.fence + 1}
+    row = tx.execute(statement, values | freed | {"of_row": lease.row_id, "of_fence": lease.fence}).one_or_none()
     if row is None:
         raise _lost(lease)
-    return cast("Row[Any]", row)
+    return row
 
 
 @contextmanager
@@ -196,7 +210,7 @@ def _named(lease: Lease) -> tuple[str, str, str, int]:
     return lease.work.kind, lease.row_id, lease.owner, lease.fence
 
 
-def _claimable(work: Work, now: datetime) -> ColumnElement[bool]:
+def _claimable(work: Work, now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     c = work.table.c
     free = and_(work.state.in_(work.waiting), c.due_at <= now, or_(c.lease_until.is_(None), c.lease_until <= now))
     if work is not RUNS:
@@ -206,3 +220,34 @@ def _claimable(work: Work, now: datetime) -> ColumnElement[bool]:
         other.c.tenant == runs.c.tenant, other.c.connection == runs.c.connection, other.c.state == RunState.RUNNING
     )
     return and_(free, ~running.exists())
+
+
+_AT = bindparam("at", type_=runs.c.due_at.type)
+_OF_ROW: BindParameter[str] = bindparam("of_row")
+_OF_FENCE: BindParameter[int] = bindparam("of_fence")
+
+
+def _claim(work: Work) -> ReturningUpdate[Any]:
+    c = work.table.c
+    statement = update(work.table).where(work.id == _OF_ROW, _claimable(work, _AT))
+    statement = statement.values({c.fence: c.fence + 1, c.attempts: c.attempts + 1})
+    if work is RUNS:
+        statement = statement.values(
+            {runs.c.state: RunState.RUNNING, runs.c.started_at: func.coalesce(runs.c.started_at, _AT)}
+        )
+    return statement.returning(*c)
+
+
+def _mine(work: Work) -> Update:
+    return update(work.table).where(work.id == _OF_ROW, work.table.c.fence == _OF_FENCE)
+
+
+def _put_back(work: Work) -> ReturningUpdate[Any]:
+    c = work.table.c
+    return _mine(work).values({c.attempts: c.attempts - 1}).returning(*c)
+
+
+# Made once, by kind of work: to make a statement costs more than to carry it out.
+_CLAIM = {work.kind: _claim(work) for work in (RUNS, DELIVERIES)}
+_RELEASE = {work.kind: _mine(work).returning(*work.table.c) for work in (RUNS, DELIVERIES)}
+_PUT_BACK = {work.kind: _put_back(work) for work in (RUNS, DELIVERIES)}

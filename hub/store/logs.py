@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
 from hub.relaylog.codes import LogStatus, MeasureStatus
-from hub.relaylog.model import RelayLog
+from hub.relaylog.making import changed
+from hub.relaylog.model import COLLECTIONS, RelayLog
 from hub.store.database import upsert
 from hub.store.decisions import Decided, in_force
 from hub.store.sealing import NewKey, Purpose, Sealer, TenantKeys, log_sealers, store_log_keys
@@ -77,10 +78,11 @@ class StoredLog:
         """Return what a connection holds of the log, if anything."""
         return next((side for side in self.sides if side.connection == connection), None)
 
-    def with_side(self, side: Side) -> StoredLog:
-        """Return the log with one side put in or replaced."""
+    def with_side(self, side: Side, new: ElementKeys | None = None) -> StoredLog:
+        """Return the log with one side put in or replaced, and with more keys of its system."""
         others = (other for other in self.sides if other.connection != side.connection)
-        return replace(self, sides=(*others, side))
+        keys = {**self.keys, side.connection: {**self.keys_of(side.connection), **new}} if new else self.keys
+        return replace(self, sides=(*others, side), keys=keys)
 
     def keys_of(self, connection: str) -> ElementKeys:
         """Return the hub's id of each element that a system has a key for."""
@@ -90,10 +92,6 @@ class StoredLog:
     def was_routed(self) -> bool:
         """Tell whether it was decided before what to send of the log as it stands, if only on another day."""
         return self.routed_version in (self.version, -1 - self.version)
-
-    def with_keys(self, connection: str, new: ElementKeys) -> StoredLog:
-        """Return the log with more keys of one system."""
-        return replace(self, keys={**self.keys, connection: {**self.keys_of(connection), **new}}) if new else self
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,7 @@ class KnownRecord:
 
 
 T = TypeVar("T")
+_NOTHING_YET = RelayLog()
 
 
 class Opened:
@@ -218,7 +217,7 @@ class LogStore:
     def new(self, log_id: str) -> StoredLog:
         """Make a log with a key of its own. Nothing is stored before `save`."""
         key = self.keys.new_key(f"log:{log_id}")
-        return StoredLog(log_id, key.sealer, RelayLog(id=log_id), new_key=key)
+        return StoredLog(log_id, key.sealer, changed(_NOTHING_YET, {"id": log_id}), new_key=key)
 
     def load(self, tx: Connection, log_id: str, opened: Opened | None = None) -> StoredLog:
         """Return a log with its sides. Raises SealError where it was shredded or damaged."""
@@ -465,15 +464,8 @@ def _in_clear(log: RelayLog) -> dict[str, object]:
         "last_activity_at": log.changed_at,
         "next_deadline": _first(deadlines),
         "consent_expires_on": _first(ends),
-        "counts": dict(_counts(log)),
+        "counts": {name: len(elements) for name in COLLECTIONS if (elements := getattr(log, name))},
     }
-
-
-def _counts(log: RelayLog) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for collection, _ in log.elements():
-        counts[collection] = counts.get(collection, 0) + 1
-    return counts
 
 
 def _first(days: list[date]) -> date | None:

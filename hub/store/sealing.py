@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import json
 import os
@@ -26,7 +25,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from hub.store.tables import log_keys
 
@@ -199,7 +198,7 @@ class TenantKeys:
 
     def keyed_hash(self, purpose: Purpose, data: bytes) -> str:
         """Return HMAC-SHA256 in hex, by which equal values are found without knowing them. Stable for the tenant."""
-        return hmac.new(self._hashing[purpose], data, hashlib.sha256).hexdigest()
+        return hmac.digest(self._hashing[purpose], data, "sha256").hex()
 
 
 @dataclass(frozen=True)
@@ -367,9 +366,7 @@ def store_log_keys(tx: Connection, tenant: str, made: Iterable[tuple[str, NewKey
 
 def log_sealers(tx: Connection, keys: TenantKeys, log_ids: Collection[str]) -> dict[str, Sealer]:
     """Return the sealers of logs, by log id. Raises Shredded, SealBroken or KeyFileError."""
-    c = log_keys.c
-    where = (c.tenant == keys.tenant, c.log_id.in_(list(log_ids)))
-    found = {row.log_id: row for row in tx.execute(select(c.log_id, c.wrapped_key, c.key_version).where(*where))}
+    found = {row.log_id: row for row in tx.execute(_LOG_KEYS, {"tenant": keys.tenant, "log_ids": list(log_ids)})}
     sealers = {}
     for log_id in log_ids:
         row = found.get(log_id)
@@ -404,3 +401,8 @@ def _open(key: AESGCM, blob: bytes, bound: bytes) -> bytes | None:
         return key.decrypt(blob[start : start + _NONCE_BYTES], blob[start + _NONCE_BYTES :], bound)
     except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
         return None
+
+
+_LOG_KEYS = select(log_keys.c.log_id, log_keys.c.wrapped_key, log_keys.c.key_version).where(
+    log_keys.c.tenant == bindparam("tenant"), log_keys.c.log_id.in_(bindparam("log_ids", expanding=True))
+)

@@ -43,10 +43,12 @@ def agree(
     """Take in the record as the system has it now, with what its mapping reads there, and agree on what was sent."""
     now, planned = tenant.now(), sending.planned
     sent = sent_as(connection, stored, sending.side, planned.view, planned.cleared)
+    before = stored.sides
     stored = take_in(tenant, connection, tx, stored, record, read, change_hash, sent)
     side = stored.side(connection.id)
     if side is not None:
         exchange = Exchange(connection.id, planned.view, side.seen, planned.cleared, sending.held)
         stored = acknowledged(tenant, stored, sending.merged, exchange)
-    tenant.logs.save_sides(tx, [(stored, each) for each in stored.sides], None, now)
+    changed = [each for each in stored.sides if each.connection == connection.id or each not in before]
+    tenant.logs.save_sides(tx, [(stored, each) for each in changed], None, now)
     remerge(tenant, tx, stored, now)

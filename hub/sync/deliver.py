@@ -33,9 +33,9 @@ from hub.mappings.language import MappingError
 from hub.relaylog.merge import Merged, flatten
 from hub.relaylog.model import RelayLog
 from hub.store.connections import ConnectionState, stop_of
-from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, claim_row, guard, release
+from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, claim_row, guard, put_back
 from hub.store.logs import Opened, Side, StoredLog
-from hub.store.tables import DeliveryState, deliveries
+from hub.store.tables import DeliveryState
 from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN
 from hub.sync.admit import Admission, Admitter, merged_of
 from hub.sync.agree import Sending, agree
@@ -296,8 +296,7 @@ class Deliverer:
 
     def _wait(self, tx: Transaction, lease: Lease, state: DeliveryState, error: Waiting) -> Outcome:
         """Give a delivery back untried: that counts as no attempt."""
-        until, code, attempts = error.until, error.code, deliveries.c.attempts - 1
-        release(tx, lease, state=state, due_at=until, error_class=code, attempts=attempts)
+        put_back(tx, lease, state=state, due_at=error.until, error_class=error.code)
         return Outcome.LATER
 
     def _broken(self, delivery_id: str, lease: Lease | None) -> Outcome:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 from unicodedata import normalize
 
+from hub.relaylog.making import changed
 from hub.relaylog.merge import empty
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, references
 
@@ -57,14 +58,14 @@ def in_hub_ids(
     others: RelayLog,
     log_id: str,
     new_id: Callable[[], str],
-    shown: RelayLog | None = None,
+    shown: RelayLog | Callable[[], RelayLog] | None = None,
 ) -> Identified:
     """Return what a mapping read, in the hub's ids.
 
     `known` leads from a system's keys to the hub's ids. An element without a key here is the one that the system showed
-    in the same words: in `shown`, which is what it held before or what it was sent, as its template reads. Else it is
-    looked for by content in `others`, the log as the hub has it. A key may also be the hub's own id, sent with a new
-    element.
+    in the same words: in `shown`, which is what it held before or what it was sent, as its template reads; a callable
+    is called where it is needed. Else it is looked for by content in `others`, the log as the hub has it. A key may
+    also be the hub's own id, sent with a new element.
     """
     ids: dict[Key, str] = {}
     new_keys: dict[Key, str] = {}
@@ -73,31 +74,31 @@ def in_hub_ids(
         if not (elements := getattr(read, collection)):
             continue
         ours = {element.id for element in getattr(others, collection)}
-        own_ids = (element.id if element.id in ours else None for element in elements)
-        by_key = [
-            known.get((collection, element.id), own) if element.id else None
-            for element, own in zip(elements, own_ids, strict=True)
-        ]
-        found = [element_id if element_id not in by_key[:at] else None for at, element_id in enumerate(by_key)]
+        found: list[str | None] = []
+        for element in elements:
+            own = element.id if element.id in ours else None
+            by_key = known.get((collection, element.id), own) if element.id else None
+            found.append(by_key if by_key not in found else None)
         referring = [_in_ids(element, ids) for element in elements]
         if None in found:
             taken = {to for key, to in known.items() if key[0] == collection}.union(each for each in found if each)
             if shown is not None:
+                shown = shown if isinstance(shown, RelayLog) else shown()
                 _find_shown(getattr(shown, collection), taken, elements, found)
             if ours:
                 joiner = _Joiner(collection, others, taken.union(each for each in found if each))
                 referred = zip(elements, referring, strict=True)
-                joiner.join([element.model_copy(update=new) for element, new in referred], found)
+                joiner.join([changed(element, new) for element, new in referred], found)
         named = []
         for element, element_id, new in zip(elements, found, referring, strict=True):
             key, own_id = (collection, element.id), element_id or new_id()
-            named.append(element.model_copy(update={**new, "id": own_id}))
+            named.append(changed(element, {**new, "id": own_id}))
             if element.id and key not in ids:
                 ids[key] = own_id
                 if key not in known:
                     new_keys[key] = own_id
         lists[collection] = tuple(named)
-    return Identified(read.model_copy(update={**lists, "id": log_id}), new_keys)
+    return Identified(changed(read, {**lists, "id": log_id}), new_keys)
 
 
 def _find_shown(
@@ -127,25 +128,24 @@ def in_own_keys(log: RelayLog, known: Mapping[Key, str]) -> RelayLog:
     keys |= {(collection, element_id): foreign for (collection, foreign), element_id in known.items()}
     lists = {
         collection: tuple(
-            element.model_copy(update={**_in_ids(element, keys), "id": keys[collection, element.id]})
-            for element in elements
+            changed(element, {**_in_ids(element, keys), "id": keys[collection, element.id]}) for element in elements
         )
         for collection in COLLECTIONS
         if (elements := getattr(log, collection))
     }
-    return log.model_copy(update=lists)
+    return changed(log, lists)
 
 
 def with_hub_ids(shown: RelayLog, known: Mapping[Key, str]) -> RelayLog:
     """Return a log in a system's keys with the hub's ids of its elements; what they refer to stays in keys."""
     lists = {
         collection: tuple(
-            element.model_copy(update={"id": known.get((collection, element.id), element.id)}) for element in elements
+            changed(element, {"id": known.get((collection, element.id), element.id)}) for element in elements
         )
         for collection in COLLECTIONS
         if (elements := getattr(shown, collection))
     }
-    return shown.model_copy(update=lists)
+    return changed(shown, lists)
 
 
 class _Joiner:

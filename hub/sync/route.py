@@ -21,7 +21,7 @@ from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
 from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
 from hub.relaylog.guardians import with_proposed, without
-from hub.relaylog.merge import Exchange, Merged, Place, acknowledge, empty, flatten, silent, unflatten
+from hub.relaylog.merge import Exchange, Flat, Merged, Place, acknowledge, empty, flatten, silent, unflatten
 from hub.relaylog.model import COLLECTIONS, Actor, Element, RelayLog
 from hub.relaylog.rights import RESTRICTED
 from hub.relaylog.view import view
@@ -59,7 +59,8 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: Mapping[Key, 
     stopped = (*stopped, RESTRICTED) if merged.restricted else stopped
     opened_view = without(view(asked, readers, day, rules, connection.services), merged.proposed)
     shown = _with_emptied(_without_open_questions(opened_view, merged, side.seen), merged, side.seen)
-    cleared = _cleared(shown, side, merged) | _left_over(shown, side.seen) | _removed(merged, side.seen)
+    wanted, held = flatten(shown), flatten(side.seen)
+    cleared = _cleared(wanted, held, side, merged) | _left_over(wanted, held) | _removed(merged, held)
     own = in_own_keys(shown, keys)
     after = connection.mapping.write(side.record, own, clear=in_keys(cleared, keys))
     changes = after != side.record or (bool(stopped) and _news(merged.log, side.seen))
@@ -100,19 +101,23 @@ def _blank(collection: str, element: Element) -> Element:
     return COLLECTIONS[collection](id=element.id, writer=element.writer, part=element.part)
 
 
-def _removed(merged: Merged, seen: RelayLog) -> frozenset[Place]:
+def _removed(merged: Merged, held: Flat) -> frozenset[Place]:
     """Return the places of removed elements that still say something in a system."""
     return frozenset(
         place
-        for place, value in (flatten(seen) if merged.removed else {}).items()
+        for place, value in (held if merged.removed else {}).items()
         if place.field and place[:2] in merged.removed and not silent(place, value)
     )
 
 
-def _cleared(shown: RelayLog, side: Side, merged: Merged) -> frozenset[Place]:
-    """Return the places that were emptied on purpose somewhere and still hold something in this system."""
-    now, wanted, all_of_it = flatten(side.seen), flatten(shown), flatten(merged.log)
-    base = flatten(side.base) if side.base else {}
+def _cleared(wanted: Flat, held: Flat, side: Side, merged: Merged) -> frozenset[Place]:
+    """Return the places that were emptied on purpose somewhere and still hold something in this system.
+
+    Before the first exchange there are none: what a system holds then is nobody else's to empty.
+    """
+    if side.base is None:
+        return frozenset()
+    base, all_of_it = flatten(side.base), flatten(merged.log)
     frozen = {conflict.place for conflict in merged.conflicts}
     return frozenset(
         place
@@ -120,18 +125,17 @@ def _cleared(shown: RelayLog, side: Side, merged: Merged) -> frozenset[Place]:
         if empty(value)
         and place not in frozen
         and empty(all_of_it.get(place))
-        and not empty(now.get(place))
-        and base.get(place) == now.get(place)
+        and not empty(held.get(place))
+        and base.get(place) == held.get(place)
     )
 
 
-def _left_over(shown: RelayLog, seen: RelayLog) -> frozenset[Place]:
+def _left_over(wanted: Flat, held: Flat) -> frozenset[Place]:
     """Return the details of a person who is replaced by another: the new one must not inherit a phone."""
-    held = flatten(seen)
     return frozenset(
         place._replace(field=f"{place.field}.{detail}")
-        for place, new in flatten(shown).items()
-        if isinstance(new, Actor) and isinstance(old := held.get(place), Actor) and new.name != old.name
+        for place, new in wanted.items()
+        if type(new) is Actor and isinstance(old := held.get(place), Actor) and new.name != old.name
         for detail in Actor.model_fields
         if empty(getattr(new, detail)) and not empty(getattr(old, detail))
     )

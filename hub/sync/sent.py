@@ -6,7 +6,7 @@ An answer, an echo that a pull finds first, and a look-up are all read against t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +24,24 @@ from hub.sync.identity import Key, in_own_keys, with_hub_ids
 
 @dataclass(frozen=True)
 class Sent:
-    """The log with its elements as they were sent, and how the template shows them. Both are in the hub's ids."""
+    """The log with its elements as they were sent, and how the template shows them. Both are in the hub's ids.
+
+    How it shows them is made out when it is asked for: mostly keys tell all that is asked.
+    """
 
     log: RelayLog
-    shown: RelayLog
+    shown: Callable[[], RelayLog]
 
 
 def sent_as(connection: Connection, stored: StoredLog, side: Side, view: RelayLog, cleared: Iterable[Place]) -> Sent:
     """Return what a record's next version is read against after a view was sent."""
     keys = stored.keys_of(connection.id)
-    _, shown = connection.mapping.shown(side.record, in_own_keys(view, keys), clear=in_keys(cleared, keys))
-    return Sent(_over(stored.log, view), with_hub_ids(shown, keys))
+
+    def shown() -> RelayLog:
+        _, found = connection.mapping.shown(side.record, in_own_keys(view, keys), clear=in_keys(cleared, keys))
+        return with_hub_ids(found, keys)
+
+    return Sent(_over(stored.log, view), shown)
 
 
 def kept_payload(stored: StoredLog, row: Row[Any]) -> tuple[RelayLog, frozenset[Place]]:

@@ -36,24 +36,6 @@ class Found:
         self.keys: defaultdict[str, set[str]] = defaultdict(set)
 
 
-_set = object.__setattr__
-_new = object.__new__
-
-
-def made(model: type[Frozen], fields: set[str], values: dict[str, object]) -> Frozen:
-    """Make a value of the model from all of its fields, as validation would, but without it.
-
-    Every value here comes from a codec of its field's own type, so that a second look would find nothing; a test
-    compares both on made-up records.
-    """
-    one = _new(model)
-    _set(one, "__dict__", values)
-    _set(one, "__pydantic_fields_set__", fields)
-    _set(one, "__pydantic_extra__", None)
-    _set(one, "__pydantic_private__", None)
-    return one
-
-
 @dataclass(frozen=True, eq=False)
 class CompiledRows:
     """One list of the record with its compiled reader and writer. `places` are the pointers of all rules.

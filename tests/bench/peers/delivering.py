@@ -13,6 +13,7 @@ from pathlib import Path
 from hub.connectors.http import Limits
 from hub.connectors.relaylog import RelayLogs, Settings
 from hub.mappings import load_shipped
+from hub.operate.process import collect_seldom
 from hub.relaylog.codes import Service
 from hub.store.database import open_database
 from hub.sync.context import Connection
@@ -42,6 +43,7 @@ def connection(name: str, port: str, service: str) -> Connection:
 
 def main(port: str, folder: Path) -> None:
     """Route, then deliver; each is measured by itself."""
+    collect_seldom()
     db = open_database(f"sqlite:///{folder}/hub.db")
     db.migrate()
     tenant, _ = house("", folder, db)

@@ -6,17 +6,19 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 from hub.connectors.http import Clock, Limits
 from hub.connectors.relaylog import RelayLogs, Settings
 from hub.mappings.language import load_mapping
+from hub.operate.process import collect_seldom
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
 from hub.relaylog.sharing import Sharing
 from hub.store.database import Database, open_database
+from hub.store.ids import new_id
 from hub.store.inbox import Inbox
 from hub.store.logs import LogStore
 from hub.store.sealing import new_key_file, read_key_file
@@ -48,10 +50,7 @@ def house(url: str, folder: Path, db: Database) -> tuple[Tenant, Connection]:
         mapping=load_mapping(TEXT, "bench_mapping.yaml"),
         connector=RelayLogs(Settings(base_url=url, repeat="look_up"), Limits(), CLOCK, {}),
     )
-
-    def new_id() -> str:
-        return str(uuid4())
-
+    given = partial(new_id, CLOCK.now)
     tenant = Tenant(
         organisation_number=ORGNR,
         name="Bench",
@@ -61,10 +60,10 @@ def house(url: str, folder: Path, db: Database) -> tuple[Tenant, Connection]:
         archive=None,
         db=db,
         logs=LogStore(keys),
-        inbox=Inbox(keys, new_id),
-        work=WorkStore(ORGNR, new_id),
+        inbox=Inbox(keys, given),
+        work=WorkStore(ORGNR, given),
         now=CLOCK.now,
-        new_id=new_id,
+        new_id=given,
     )
     return tenant, connection
 
@@ -82,6 +81,7 @@ def pulled(tenant: Tenant, connection: Connection, occurrence: str) -> Callable[
 
 def main(url: str, folder: Path, database: str = "") -> None:
     """Pull once, and once more when nothing has changed; into SQLite, or into a database that others write to, too."""
+    collect_seldom()
     db = open_database(database or f"sqlite:///{folder}/hub.db")
     db.migrate()
     tenant, connection = house(url, folder, db)
