@@ -79,6 +79,10 @@ class Missing(Answer):
     REFUSED = "consent_refused", "Samtykke er nektet", "Samtykke er nekta", "Consent was refused"
     WITHDRAWN = "consent_withdrawn", "Samtykket er trukket", "Samtykket er trekt", "The consent was withdrawn"
     EXPIRED = "consent_expired", "Samtykket har gått ut", "Samtykket har gått ut", "The consent has expired"
+    UNKNOWN = (
+        "consent_unknown", "Ingen vet om samtykket står ved lag", "Ingen veit om samtykket står ved lag",
+        "Nobody knows whether the consent stands",
+    )  # fmt: skip
     NOT_YET = (
         "consent_not_begun", "Samtykket gjelder ikke ennå", "Samtykket gjeld ikkje enno", "The consent has not begun"
     )  # fmt: skip
@@ -203,11 +207,12 @@ def opened(log: RelayLog, reader: Service, day: date, policy: ConsentPolicy) -> 
 
     The latest decided consent counts, so that a narrower one replaces what went before; among several of the same day
     only what all of them open. A withdrawal counts until a consent that began after it; one without any date, like an
-    undated refusal, may be the latest word and always counts. A consent without named parts names `education` alone.
-    An unknown reader is nobody that a consent could name.
+    undated refusal, may be the latest word and always counts. So does one of which nobody knows whether it stands, from
+    the day it began: it opens nothing, and nothing older is open beside it. A consent without named parts names
+    `education` alone. An unknown reader is nobody that a consent could name.
     """
     mine = [consent for consent in log.consents if consent.recipient is reader and reader is not Service.UNKNOWN]
-    decided = [consent for consent in mine if consent.status in DECIDED]
+    decided = [consent for consent in mine if consent.status is not ConsentStatus.PENDING]
     if not decided:
         return Refused(Missing.PENDING if mine else Missing.NO_CONSENT)
     begun = [consent for consent in decided if _begun(consent, day)] or decided
@@ -262,6 +267,8 @@ def _ended_some_day(consent: Consent) -> bool:
 def _standing(consent: Consent, log: RelayLog, day: date, policy: ConsentPolicy) -> Opened | Refused:
     if consent.status is ConsentStatus.REFUSED:
         return Refused(Missing.REFUSED, consent.valid_from)
+    if consent.status is ConsentStatus.UNKNOWN:
+        return Refused(Missing.UNKNOWN)
     if consent.status is ConsentStatus.WITHDRAWN or (consent.withdrawn_on and consent.withdrawn_on <= day):
         return Refused(Missing.WITHDRAWN, consent.withdrawn_on)
     last = _last_day(consent, policy)

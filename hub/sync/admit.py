@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -21,9 +21,11 @@ from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
 from hub.relaylog.guardians import new_guardians, without
 from hub.relaylog.keeping import may_be_kept
-from hub.relaylog.life import ENDED, FOLLOWS, LifePolicy, Senseless, change, reopened
-from hub.relaylog.merge import STATUS, Conflict, Merged, System, flatten, merge, remembered
-from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, Template, references
+from hub.relaylog.lasting import lost, no_looser, unsaid
+from hub.relaylog.life import ENDED, FOLLOWS, Senseless, change, reopened
+from hub.relaylog.making import changed
+from hub.relaylog.merge import STATUS, Conflict, Deletion, Merged, System, flatten, merge, remembered
+from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, references
 from hub.relaylog.nationalid import InvalidNationalId, holds_national_id, parse
 from hub.store.events import Action, append_all
 from hub.store.inbox import NewConflict, NewProposal, Refusal
@@ -40,6 +42,7 @@ OPEN_STATUS = frozenset(
     {LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.ACTIVE, LogStatus.PAUSED, LogStatus.UNKNOWN}
 )
 _VALUE: TypeAdapter[Any] = TypeAdapter(Any)
+_HUB = Source(system="stafetthub")
 
 
 class Admission(StrEnum):
@@ -387,7 +390,7 @@ def with_record(
         base=before.base if before else None,
         sent=before.sent if before else None,
     )
-    return stored.with_side(side).with_keys(connection.id, identified.new_keys)
+    return stored.with_side(side, identified.new_keys)
 
 
 def sides_as_systems(tenant: Tenant, stored: StoredLog) -> list[System]:
@@ -401,21 +404,24 @@ def sides_as_systems(tenant: Tenant, stored: StoredLog) -> list[System]:
 
 def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
     """Merge what all systems say of a log, as people have decided; its own id, source and time are set."""
-    merged = merge(stored.agreed, sides_as_systems(tenant, stored), stored.decided.settlements)
+    systems = sides_as_systems(tenant, stored)
+    merged = merge(stored.agreed, systems, stored.decided.settlements)
     changes = [side.seen.changed_at for side in stored.sides if side.seen.changed_at]
     first = min(stored.sides, key=lambda side: side.connection)
     own = {
         "id": stored.log_id,
         "changed_at": max(changes, default=None),
-        "source": Source(system="stafetthub", id=stored.log_id),
-        "template": Template(id=first.seen.template.id or first.mapping, version=first.seen.template.version),
+        "source": changed(_HUB, {"id": stored.log_id}),
+        "template": changed(first.seen.template, {"id": first.seen.template.id or first.mapping}),
     }
-    merged = _without_removed(replace(merged, log=merged.log.model_copy(update=own)), stored)
-    merged = _lived(_confirmed(merged, stored), stored, tenant.rules(tenant.today()).life)
-    let_go = stored.decided.released
-    now = situation(tenant, merged.log) if let_go else ""
-    released = frozenset(one.rule for one in let_go if one.situation == now)
-    return replace(merged, released=released, restricted=stored.decided.restricted)
+    own_log, restricted = changed(merged.log, own), stored.decided.restricted
+    merged = _without_removed(replace(merged, log=own_log, restricted=restricted), stored)
+    merged = _lasting(merged, stored, systems, tenant.today()) if stored.version else merged
+    merged = _lived(_confirmed(merged, stored), stored, tenant)
+    if not (let_go := stored.decided.released):
+        return merged
+    now = situation(tenant, merged.log)
+    return replace(merged, released=frozenset(one.rule for one in let_go if one.situation == now))
 
 
 def situation(tenant: Tenant, log: RelayLog) -> str:
@@ -443,6 +449,36 @@ def _without_removed(merged: Merged, stored: StoredLog) -> Merged:
     )
 
 
+def _lasting(merged: Merged, stored: StoredLog, systems: Sequence[System], day: date) -> Merged:
+    """Let nothing open more than it did, and keep the consents that no system tells of any more as ones nobody knows.
+
+    A person is asked of each of these.
+    """
+    merged = replace(merged, log=no_looser(stored.log, merged.log, systems))
+    said = {consent.id for side in stored.sides for consent in side.seen.consents}
+    told = [consent for consent in merged.log.consents if consent.id in said]
+    deleted = {one.element for one in merged.deletions if one.collection == "consents"} - said
+    gone = lost(stored.log, merged.log, told, day)
+    kept = [one for one in gone if ("consents", one.id) not in merged.removed]
+    if not deleted and not kept:
+        return merged
+    log = unsaid(merged.log, deleted, told)
+    log = log.model_copy(update={"consents": (*log.consents, *kept)})
+    asked = (Deletion(_who_told(stored, one.id), "consents", one.id) for one in kept)
+    return replace(merged, log=log, deletions=(*merged.deletions, *asked))
+
+
+def _who_told(stored: StoredLog, consent: str) -> str:
+    """Return a connection whose system once had a consent, by the key that it had there; any where there was none."""
+    names = [side.connection for side in stored.sides]
+    known = [name for name in names if ("consents", consent) in _elements(stored, name)]
+    return min(known or names)
+
+
+def _elements(stored: StoredLog, connection: str) -> set[tuple[str, str]]:
+    return {(collection, element) for (collection, _), element in stored.keys_of(connection).items()}
+
+
 def _confirmed(merged: Merged, stored: StoredLog) -> Merged:
     """Leave out the guardians that nobody has confirmed. Those in the log as stored are; the first record's are too.
 
@@ -462,14 +498,14 @@ def _confirmed(merged: Merged, stored: StoredLog) -> Merged:
     return replace(merged, log=without(merged.log, proposed), conflicts=asked, proposed=proposed)
 
 
-def _lived(merged: Merged, stored: StoredLog, policy: LifePolicy) -> Merged:
+def _lived(merged: Merged, stored: StoredLog, tenant: Tenant) -> Merged:
     """Refuse a status that cannot follow the agreed one: it stays, as a conflict, until a person or the systems decide.
 
     One that has ended and goes on is a new version without the closing. What else is changed after the end stays in
     it: the archive is given it as another revision.
     """
     before, after = _life_before(stored), merged.log
-    if before is None or not change(before, after, policy):
+    if before is None or not change(before, after, tenant.rules(tenant.today()).life):
         return merged
     if before.status in ENDED and after.status is LogStatus.ACTIVE:
         opened_anew = reopened(before, after)
@@ -563,7 +599,7 @@ def _went_on(before: RelayLog, now: RelayLog) -> bool:
 def _remembered(stored: StoredLog, found: Merged) -> RelayLog | None:
     """Return what is agreed with the protective facts remembered, also those about guardians not confirmed yet."""
     guardians = (*found.log.guardians, *found.proposed)
-    return remembered(stored.agreed, found.log.model_copy(update={"guardians": guardians}))
+    return remembered(stored.agreed, changed(found.log, {"guardians": guardians}))
 
 
 def _asked(found: Merged, stored: StoredLog) -> list[str]:

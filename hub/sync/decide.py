@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
 from hub.connectors.base import SourceRecord
+from hub.relaylog.lasting import lost
 from hub.relaylog.merge import Place, flatten, remembered, unflatten
 from hub.relaylog.model import RelayLog
 from hub.store.decisions import Choice, Confirmed, Effect, NewDecision, Released, Removed, Settled, Who, keep
@@ -181,12 +183,17 @@ class Decisions:
         tenant = self.tenant
         with tenant.db.write() as tx:
             row, stored = self._open_proposal(tx, proposal_id)
+            side = stored.side(row.connection)
+            put_back = row.kind is ProposalKind.DELETION and bool(row.element_id) and side is not None
+            if put_back and not _exchanged(side, row):
+                raise CannotDecide(
+                    "The hub writes nothing that only this system had. If it stands, have it entered there anew"
+                )
             tenant.inbox.decide(tx, row, ProposalState.REFUSED, who.id, tenant.now())
             left_out = Confirmed(guardian=row.element_id, belongs=False)
             effect = Effect(confirmed=left_out) if row.kind is ProposalKind.GUARDIAN else None
             self._keep(tx, stored, "proposal", proposal_id, Choice.REFUSED, who, effect)
-            side = stored.side(row.connection)
-            if row.kind is ProposalKind.DELETION and row.element_id and side is not None:
+            if side is not None and put_back:
                 forgotten = _without(side, row.collection, row.element_id)
                 tenant.logs.drop_keys(tx, stored.log_id, row.connection, row.element_id)
                 tenant.logs.save_side(tx, stored, forgotten, None, tenant.now())
@@ -220,7 +227,9 @@ class Decisions:
         for side in donor.sides:
             target = self._moved(tx, target, side)
             tenant.logs.drop_keys(tx, donor.log_id, side.connection)
-        target = replace(target, agreed=remembered(target.agreed, self._relabelled(donor, target)))
+        said = self._relabelled(donor, target)
+        told = target.log.model_copy(update={"consents": (*target.log.consents, *lost(said, target.log, (), date.min))})
+        target = replace(target, log=told, agreed=remembered(target.agreed, said))
         target = remerge(tenant, tx, target, now)
         for side in target.sides:
             tenant.logs.save_side(tx, target, side, None, now)
@@ -355,6 +364,12 @@ def _removal(stored: StoredLog, collection: str, element_id: str, but: str = "")
         if element.id == element_id and side.connection != but
     }
     return Removed(collection=collection, element=element_id, over=over)
+
+
+def _exchanged(side: Side | None, row: Row[Any]) -> bool:
+    """Tell whether an element that is proposed as deleted stood in a system when it was last exchanged with."""
+    held = getattr(side.base, row.collection, ()) if side else ()
+    return any(element.id == row.element_id for element in held)
 
 
 def _without(side: Side, collection: str, element_id: str) -> Side:

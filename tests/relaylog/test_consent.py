@@ -243,7 +243,7 @@ def test_a_no_without_any_date_is_not_overruled(status: ConsentStatus) -> None:
         (_consent(None, status=ConsentStatus.EXPIRED), DAY, Missing.EXPIRED),
         (_consent(DAY, status=ConsentStatus.REFUSED), DAY, Missing.REFUSED),
         (_consent(DAY, status=ConsentStatus.PENDING), DAY, Missing.PENDING),
-        (_consent(DAY, status=ConsentStatus.UNKNOWN), DAY, Missing.PENDING),
+        (_consent(DAY, status=ConsentStatus.UNKNOWN), DAY, Missing.UNKNOWN),
         (_consent(DAY, signed_by=()), DAY, Missing.SIGNER),
         (_consent(DAY, recipient=Service.SCHOOL), DAY, Missing.NO_CONSENT),
     ],
@@ -257,6 +257,25 @@ def test_a_pending_renewal_does_not_end_a_consent() -> None:
     """Until it is decided, a newer consent changes nothing."""
     pending = _consent(date(2026, 10, 1), status=ConsentStatus.PENDING)
     assert isinstance(_asked(_consent(date(2026, 9, 1)), pending), Opened)
+
+
+@pytest.mark.parametrize(
+    ("begins", "answer"),
+    [(date(2026, 9, 2), Missing.UNKNOWN), (date(2026, 9, 1), Missing.UNKNOWN), (date(2026, 8, 31), None)],
+)
+def test_one_of_which_nobody_knows_closes_what_is_older(begins: date, answer: Missing | None) -> None:
+    """It may be a refusal or open less: from its day it counts like any, and until something later has begun."""
+    unknown = _consent(begins, status=ConsentStatus.UNKNOWN)
+    found = _asked(_consent(date(2026, 9, 1)), unknown)
+    assert found is answer if answer else isinstance(found, Opened)
+
+
+def test_a_withdrawal_without_its_day_ends_its_own_consent_only() -> None:
+    """Where a template has no day of withdrawal, a consent that began later is the later word."""
+    undated = _consent(date(2026, 9, 1), status=ConsentStatus.WITHDRAWN)
+    assert _asked(undated) is Missing.WITHDRAWN
+    assert isinstance(_asked(undated, _consent(date(2026, 9, 2))), Opened)
+    assert _asked(undated, _consent(date(2026, 8, 31))) is Missing.WITHDRAWN
 
 
 def test_nobody_can_consent_to_an_unknown_reader() -> None:

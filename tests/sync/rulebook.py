@@ -44,6 +44,12 @@ class Given:
     withdrawn: date | None = None
     refused: bool = False
     decided: bool = False
+    lost: bool = False
+    """No system tells of it any more: nobody knows whether it stands."""
+
+    def opens_as(self, other: Given) -> bool:
+        """Tell whether another consent says the same in other words."""
+        return vars(self) | {"lost": False} == vars(other)
 
     def hear(self, told: Tree) -> None:
         """Take in how a system tells of it."""
@@ -79,6 +85,12 @@ class Facts:
         self.barred |= {each["relation"] for each in record.get("guardians", ()) if each.get("barred") is True}
         for told in record.get("consents", ()):
             self._consent(told).hear(told)
+
+    def miss(self, told: Iterable[str]) -> None:
+        """Take note of which consents, by their words, all systems together tell of now."""
+        still = set(told)
+        for name, one in self.consents.items():
+            one.lost = name not in still
 
     def _consent(self, told: Tree) -> Given:
         return self.consents.setdefault(
@@ -122,7 +134,9 @@ class Facts:
         if latest is None:
             return ()
         now = [one for one in mine if one.begins == latest or (one.withdrawn and latest <= one.withdrawn <= on)]
-        return tuple(now) if all(self._good(one, on) for one in now) else ()
+        told = [one for one in mine if not one.lost]
+        known = all(one in told or any(one.opens_as(other) for other in told) for one in now)
+        return tuple(now) if known and all(self._good(one, on) for one in now) else ()
 
     def names(self, part: str, reader: str, on: date) -> bool:
         """Tell whether consent and ceiling open a part to a reader on a day."""

@@ -1,0 +1,141 @@
+"""What limits who reads and lasts: consents that are gone or would open more, and texts that are kept closely."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+
+from hub.relaylog.codes import ConsentStatus, Part, Service
+from hub.relaylog.lasting import lost, no_looser, unsaid
+from hub.relaylog.merge import System
+from hub.relaylog.model import Consent, Note, RelayLog
+
+DAY = date(2026, 11, 20)
+WEEK = timedelta(days=7)
+
+
+def _consent(name: str, begins: date | None, status: ConsentStatus = ConsentStatus.GIVEN) -> Consent:
+    return Consent(id=name, recipient=Service.PPT, status=status, valid_from=begins)
+
+
+def _lost(now: tuple[Consent, ...], *before: Consent) -> list[tuple[str, ConsentStatus]]:
+    found = lost(RelayLog(consents=before), RelayLog(consents=now), now, DAY)
+    return [(one.id, one.status) for one in found]
+
+
+OLD = _consent("old", DAY - WEEK)
+UNKNOWN = ConsentStatus.UNKNOWN
+
+
+def test_one_that_is_gone_is_kept_as_unknown() -> None:
+    """What stood there and stands there no more is kept, whatever is older; what stands is not touched."""
+    assert _lost((OLD,), OLD, _consent("new", DAY)) == [("new", UNKNOWN)]
+    assert _lost((OLD,), OLD) == []
+
+
+def test_one_that_was_unknown_already_stays() -> None:
+    """The next reading finds it gone still."""
+    assert _lost((OLD,), OLD, _consent("new", DAY, UNKNOWN)) == [("new", UNKNOWN)]
+
+
+@pytest.mark.parametrize("status", sorted(set(ConsentStatus) - {ConsentStatus.GIVEN, UNKNOWN}))
+def test_one_that_opened_nothing_is_not_kept_here(status: ConsentStatus) -> None:
+    """What was never decided opened nothing, and one that has ended is remembered as it was."""
+    assert _lost((OLD,), _consent("new", DAY, status)) == []
+
+
+@pytest.mark.parametrize(
+    ("newer", "kept"),
+    [
+        (_consent("newer", DAY), False),
+        (_consent("newer", DAY, ConsentStatus.REFUSED), False),
+        (_consent("newer", DAY - WEEK).model_copy(update={"parts": (Part.PPT,)}), True),
+        (_consent("newer", DAY + WEEK), True),
+        (_consent("newer", None), True),
+        (_consent("newer", DAY, ConsentStatus.PENDING), True),
+        (_consent("newer", DAY).model_copy(update={"recipient": Service.FAMILY}), True),
+    ],
+)
+def test_only_a_decided_one_that_began_later_takes_its_place(newer: Consent, kept: bool) -> None:
+    """Of the same day, not begun, without a date, undecided or to another reader is not the latest word."""
+    assert bool(_lost((newer,), OLD)) is kept
+
+
+def test_one_without_a_date_gives_way_to_any_that_has_begun() -> None:
+    """Nobody knows when it began: a dated one counts as later, as it does while both stand."""
+    assert _lost((OLD,), _consent("undated", None)) == []
+
+
+@pytest.mark.parametrize(("parts", "kept"), [((Part.PPT,), False), ((Part.PPT, Part.HEALTH), True)])
+def test_one_that_stands_there_under_another_id_is_not_lost(parts: tuple[Part, ...], kept: bool) -> None:
+    """An import gives everything new ids: what is told in the same words stands, and what opens more is another."""
+    narrow = OLD.model_copy(update={"parts": (Part.PPT,)})
+    twin = OLD.model_copy(update={"id": "again", "parts": parts})
+    assert bool(_lost((twin,), narrow)) is kept
+    (first, _) = unsaid(RelayLog(consents=(narrow, twin)), {"old"}, (twin,)).consents
+    assert (first.status is UNKNOWN) is kept
+
+
+def test_what_is_deleted_everywhere_is_unknown() -> None:
+    """A given one becomes unknown; a withdrawn one stays withdrawn, and others stay as they are."""
+    ended = _consent("ended", DAY, ConsentStatus.WITHDRAWN)
+    log = RelayLog(consents=(OLD, ended, _consent("other", DAY)))
+    statuses = {one.id: one.status for one in unsaid(log, {"old", "ended"}, ()).consents}
+    assert statuses == {"old": UNKNOWN, "ended": ConsentStatus.WITHDRAWN, "other": ConsentStatus.GIVEN}
+    assert unsaid(log, set(), ()) is log
+
+
+def _note(part: Part, writer: Service = Service.HEALTH_STATION) -> Note:
+    return Note(id="n1", part=part, writer=writer)
+
+
+def _system(name: str, service: Service, *notes: Note) -> System:
+    return System(name, frozenset({service}), RelayLog(notes=notes))
+
+
+@pytest.mark.parametrize(
+    ("at_its_writer", "elsewhere", "held"),
+    [
+        (Part.EDUCATION, Part.EDUCATION, Part.EDUCATION),
+        (None, Part.EDUCATION, Part.OWN),
+        (Part.HEALTH, Part.EDUCATION, Part.OWN),
+        (Part.OWN, Part.EDUCATION, Part.OWN),
+    ],
+)
+def test_only_its_writer_lets_a_text_be_kept_less_closely(
+    at_its_writer: Part | None, elsewhere: Part, held: Part
+) -> None:
+    """Kept as somebody's own it stays so, until the system where its writer works says what the log would say."""
+    there = [_note(at_its_writer)] if at_its_writer else []
+    systems = (_system("a", Service.HEALTH_STATION, *there), _system("b", Service.SCHOOL, _note(elsewhere)))
+    found = no_looser(RelayLog(notes=(_note(Part.OWN),)), RelayLog(notes=(_note(elsewhere),)), systems)
+    assert found.notes[0].part is held
+
+
+def test_what_is_kept_more_closely_or_is_new_is_as_told() -> None:
+    """Tightening needs nobody's leave, and what was not there before has nothing to stay at."""
+    now = RelayLog(notes=(_note(Part.OWN), Note(id="n2")))
+    assert no_looser(RelayLog(notes=(_note(Part.HEALTH),)), now, ()) is now
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "held"),
+    [
+        ({"valid_to": DAY}, {"valid_to": None}, {"valid_to": DAY}),
+        ({"valid_to": DAY}, {"valid_to": DAY + WEEK}, {"valid_to": DAY}),
+        ({"valid_to": DAY}, {"valid_to": DAY - WEEK}, {"valid_to": DAY - WEEK}),
+        ({"parts": (Part.PPT,)}, {"parts": (Part.PPT, Part.HEALTH)}, {"parts": (Part.PPT,)}),
+        ({"withdrawn_on": DAY}, {"withdrawn_on": None}, {"withdrawn_on": DAY}),
+        ({"status": ConsentStatus.REFUSED}, {"status": ConsentStatus.GIVEN}, {"status": ConsentStatus.REFUSED}),
+        ({"status": UNKNOWN}, {"status": ConsentStatus.GIVEN}, {"status": ConsentStatus.GIVEN}),
+        ({"signed_by": ()}, {"registered_by": "x"}, {"registered_by": "x"}),
+    ],
+)
+def test_a_consent_opens_no_more_than_it_did(
+    before: dict[str, object], now: dict[str, object], held: dict[str, object]
+) -> None:
+    """Longer, wider or no longer withdrawn takes a new consent; shorter, or known again, is as told."""
+    told = RelayLog(consents=(OLD.model_copy(update=now),))
+    found = no_looser(RelayLog(consents=(OLD.model_copy(update=before),)), told, ())
+    assert found.consents == (OLD.model_copy(update=held),)
