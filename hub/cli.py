@@ -21,7 +21,7 @@ from hub.commands.plan import app as plan_app
 from hub.commands.report import app as report_app
 from hub.commands.report import document
 from hub.commands.rights import app as rights_app
-from hub.commands.shared import CONFIG, ConfigOption
+from hub.commands.shared import CONFIG, ConfigOption, WhoOption
 from hub.commands.shared import opened as _opened
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def run(
     workers: Annotated[int, typer.Option(min=1, max=32, help="How many rows of work to do at once.")] = 2,
 ) -> None:
     """Run every connection on its schedule until stopped (Ctrl-C or SIGTERM)."""
-    from hub.service import serve_until_stopped
+    from hub.service.serve import serve_until_stopped
 
     with _opened(config, calls=True) as hub:
         serve_until_stopped(hub, workers)
@@ -139,7 +139,7 @@ def run(
 @app.command()
 def scheduler(config: ConfigOption = CONFIG) -> None:
     """Tell workers when work is due, until stopped. On PostgreSQL; any number may run."""
-    from hub.service import serve_until_stopped
+    from hub.service.serve import serve_until_stopped
 
     with _opened(config) as hub:
         serve_until_stopped(hub, 0)
@@ -151,7 +151,7 @@ def worker(
     workers: Annotated[int, typer.Option(min=1, max=32, help="How many rows of work to do at once.")] = 2,
 ) -> None:
     """Do the work that schedulers tell of, until stopped. On PostgreSQL; any number may run, on any machine."""
-    from hub.service import serve_until_stopped
+    from hub.service.serve import serve_until_stopped
 
     with _opened(config, calls=True) as hub:
         serve_until_stopped(hub, workers, ticks=False)
@@ -177,13 +177,15 @@ def sync(
 ) -> None:
     """Pull now, and send and archive what follows from it."""
     from hub.commands.console import show_cycle
-    from hub.service import sync_now
+    from hub.service.sync import sync_now
 
     with _opened(config, calls=True) as hub:
+        failed = False
         for tenant, result in sync_now(hub, connection, dry_run=dry_run):
             show_cycle(tenant, result, dry_run=dry_run)
-            if any(pulled.error for pulled in result.pulls.values()):
-                sys.exit(1)
+            failed |= any(pulled.error for pulled in result.pulls.values())
+        if failed:
+            sys.exit(1)
 
 
 @app.command()
@@ -194,7 +196,7 @@ def reconcile(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Count source, hub and archive beside each other now, as every night. Differences stand in the inbox."""
-    from hub.service import reconcile_now
+    from hub.service.sync import reconcile_now
 
     with _opened(config, calls=True) as hub:
         failed = False
@@ -213,7 +215,7 @@ def check(
 ) -> None:
     """Check the configuration, the keys and that every system can be reached with its secrets."""
     from hub.commands.console import show_checks
-    from hub.service import check_all
+    from hub.service.check import check_all
 
     with _opened(config, calls=True) as hub:
         if not show_checks(check_all(hub, connection)):
@@ -223,7 +225,7 @@ def check(
 @app.command()
 def pause(
     connection: Annotated[str, typer.Argument(help="The connection, or <organisation number>/folder for the archive.")],
-    who: Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")],
+    who: WhoOption,
     config: ConfigOption = CONFIG,
 ) -> None:
     """Let no call to a system begin, in any process, until `hub resume`. What is due waits and is not lost."""
@@ -238,7 +240,7 @@ def pause(
 @app.command()
 def resume(
     connection: Annotated[str, typer.Argument(help="The connection, or <organisation number>/folder for the archive.")],
-    who: Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")],
+    who: WhoOption,
     config: ConfigOption = CONFIG,
 ) -> None:
     """End a pause, and send what was held because the system or the configuration failed."""

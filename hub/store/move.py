@@ -1,15 +1,16 @@
-"""Moves a whole store from SQLite to PostgreSQL, in one transaction: all of it is there afterwards, or nothing.
+"""Takes rows to another database: a whole store from SQLite to PostgreSQL, or one municipality's to a file for a while.
 
-What is sealed is carried as it lies, so that the move needs no key.
+Either is one transaction: all of it is there afterwards, or nothing. What is sealed is carried as it lies, so that no
+key is needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, exists, func, insert, select, text
+from sqlalchemy import Connection, Select, Table, exists, func, insert, select, text
 
 from hub.store.database import Database
 from hub.store.leases import DELIVERIES, RUNS
@@ -37,14 +38,34 @@ def move_store(source: Database, target: Database, now: datetime, progress: Prog
         rows = {table.name: _count(old, table) for table in metadata.sorted_tables}
         done, total = 0, sum(rows.values())
         for table in metadata.sorted_tables:
-            for batch in old.execute(select(table).order_by(*table.primary_key)).mappings().partitions(_BATCH):
-                new.execute(insert(table), [dict(row) for row in batch])
-                done += len(batch)
+            for copied in _copied(old, new, table, select(table)):
+                done += copied
                 progress(table.name, done, total)
             _go_on_counting(old, new, table)
         if wrong := [table.name for table in metadata.sorted_tables if _count(new, table) != rows[table.name]]:
             raise MoveRefused(f"{wrong[0]}: not as many rows as in the old store. Nothing was moved; report this")
     return rows
+
+
+def copy_tenant(source: Database, target: Database, tenant: str) -> dict[str, int]:
+    """Copy one municipality's rows (by its organisation number) to an empty SQLite database; return them by table.
+
+    They are as they stood at one instant, and others may write meanwhile. The target is migrated first.
+    """
+    target.migrate()
+    with source.read() as old, target.write() as new:
+        return {
+            table.name: sum(_copied(old, new, table, select(table).where(table.c.tenant == tenant)))
+            for table in metadata.sorted_tables
+        }
+
+
+def _copied(old: Connection, new: Connection, table: Table[Any], rows: Select[Any]) -> Iterator[int]:
+    """Copy rows of a table, a batch at a time so that they need not all be in memory; yield how many each has."""
+    found = old.execute(rows.order_by(*table.primary_key), execution_options={"yield_per": _BATCH})
+    for batch in found.mappings().partitions():
+        new.execute(insert(table), [dict(row) for row in batch])
+        yield len(batch)
 
 
 def _check(old: Connection, new: Connection, now: datetime) -> None:

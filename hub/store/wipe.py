@@ -15,8 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, update
 
+from hub.relaylog.archiving import PERIODIC_KEY
 from hub.relaylog.codes import LogStatus
 from hub.relaylog.keeping import UNKEPT
 from hub.relaylog.rights import RightsState
@@ -127,8 +128,9 @@ def _whole(content: bytes) -> int:
 def proven(tx: Connection, tenant: str, targets: Collection[str], until: datetime) -> list[str]:
     """Return the closed logs whose last package every target proved to have by an instant, where nothing waits.
 
-    Without targets there is no proof. What waits is a delivery, a conflict, a hold, a proposal, a difference or what
-    somebody asks for by right.
+    Without targets there is no proof, and where the last package is from a time when the log went on there is none of
+    its closing. What waits is a delivery, a conflict, a hold, a proposal, a difference or what somebody asks for by
+    right.
     """
     last = (
         select(packages.c.log_id, func.max(packages.c.revision).label("revision"))
@@ -136,11 +138,13 @@ def proven(tx: Connection, tenant: str, targets: Collection[str], until: datetim
         .group_by(packages.c.log_id)
         .subquery()
     )
-    a = archived.c
+    a, p = archived.c, packages.c
+    newest = and_(p.tenant == tenant, p.log_id == last.c.log_id, p.revision == last.c.revision)
     where = (a.tenant == tenant, a.target.in_(list(targets)), a.archived_at <= until, logs.c.tenant == tenant)
     all_have = (
         select(logs.c.log_id)
         .join(last, last.c.log_id == logs.c.log_id)
+        .join(packages, and_(newest, ~p.external_key.startswith(PERIODIC_KEY)))
         .join(archived, (a.log_id == last.c.log_id) & (a.revision == last.c.revision))
         .where(*where, logs.c.status == LogStatus.CLOSED, *_nothing_waits(tenant))
         .group_by(logs.c.log_id)

@@ -12,10 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
+
+from hub.service.dryrun import PREFIX
+from hub.store.database import open_database
+from hub.store.tables import events, logs, runs
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,15 +141,21 @@ def test_an_assumed_profile_runs_against_a_proven_sandbox_only(site: Site) -> No
     assert "confirmed: {by:" in said
 
 
-def test_a_dry_run_stores_and_sends_nothing(site: Site, tmp_path: Path) -> None:
-    """A dry run tells what would be sent; afterwards the store and both systems are as before."""
-    data = tmp_path / "data"
-    dry = site.hub("sync", "--dry-run", STAFETTHUB_DATA=str(data))
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_dry_run_stores_and_sends_nothing(site: Site, url: str, tmp_path: Path) -> None:
+    """A dry run tells what would be sent, on either database; afterwards it and all systems are as before."""
+    config, data = tmp_path / "config", tmp_path / "data"
+    shutil.copytree(ROOT / "config", config)
+    with (config / "hub.yaml").open("a") as file:
+        file.write("\ndatabase: ${env:DATABASE}\n")
+    dry = site.hub("sync", "--dry-run", "--config", str(config), STAFETTHUB_DATA=str(data), DATABASE=url)
     assert dry.returncode == 0, dry.stderr
     assert "would send" in dry.stdout
-    with sqlite3.connect(data / "hub.db") as db:
-        assert db.execute("select count(*) from logs").fetchone() == (0,)
-    assert not list(data.glob("tmp*"))
+    assert re.search(r"vigilo +\d+ +[1-9]\d* +0 +\d+ +[1-9]", dry.stdout)
+    with closing(open_database(url)) as db, db.read() as tx:
+        assert [tx.scalar(select(func.count()).select_from(each)) for each in (logs, runs, events)] == [0, 0, 0]
+    assert list(data.glob(f"{PREFIX}*")) == []
+    assert [*site.folder.glob("mapper/*/done/*"), *site.folder.glob("mapper/*/failed/*")] == []
     assert json.loads((site.folder / "sandbox" / "world.json").read_text())["received"] == []
 
 

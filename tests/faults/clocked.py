@@ -21,7 +21,8 @@ from threading import Event
 from hub.bootstrap import Hub, open_hub, read_settings, system_clock
 from hub.engine.distributed import DistributedEngine
 from hub.operate.logging import configure_logging
-from hub.service import owner, timings
+from hub.operate.process import owner
+from hub.service.schedule import timings
 from hub.store.database import libpq_url
 from hub.sync.rows import SyncRows
 

@@ -1,9 +1,10 @@
-"""A store that is moved to PostgreSQL: the same rows to the byte, or nothing at all."""
+"""A store that is moved to PostgreSQL, or a part of it copied: the same rows to the byte, or nothing at all."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, insert, select
 from hub.store.database import Database, open_database
 from hub.store.events import Action, append, chain, verify
 from hub.store.leases import RUNS, claim
-from hub.store.move import MoveRefused, move_store
+from hub.store.move import MoveRefused, copy_tenant, move_store
 from hub.store.sealing import Purpose, TenantKeys
 from hub.store.tables import cursors, events, log_keys, logs, metadata, records, runs
 from tests.stores import PostgresServer
@@ -98,6 +99,22 @@ def test_only_from_sqlite_to_postgresql(source: Database, target: Database) -> N
     target.migrate()
     with pytest.raises(MoveRefused, match=r"from SQLite, in hub\.yaml, to PostgreSQL"):
         move_store(target, source, NOW, _quietly)
+
+
+def test_of_one_municipality_every_row_is_copied_and_no_other(db: Database, keys: TenantKeys, tmp_path: Path) -> None:
+    """From either database to a file: its rows with the same hash, the next event after the last, its neighbour not."""
+    _fill(db, keys, 600)
+    before = _hashes(db)
+    with db.write() as tx:
+        tx.execute(insert(cursors).values(tenant="100000016", connection="c", value="1", updated_at=NOW))
+        append(tx, "100000016", Action.RUN_QUEUED, "run", "r1", "hub", NOW, why="schedule")
+    with closing(open_database(f"sqlite:///{tmp_path / 'copy.db'}")) as copy:
+        copied = copy_tenant(db, copy, TENANT)
+        assert _hashes(copy) == before
+        assert (copied["logs"], copied["events"], copied["cursors"]) == (600, 600, 0)
+        with copy.write() as tx:
+            _event(tx, 600)
+        assert verify(copy, TENANT) == []
 
 
 def _quietly(_table: str, _done: int, _total: int) -> None:

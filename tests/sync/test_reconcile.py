@@ -8,7 +8,7 @@ import pytest
 
 from hub.engine.occurrences import plan
 from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten
-from hub.service import COUNT
+from hub.service.schedule import COUNT
 from hub.store.decisions import Who
 from hub.store.tables import DifferenceState, deliveries, differences, events, records, runs
 from hub.sync.decide import CannotDecide, Decisions

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hub.operate.keep import Keeper
 from hub.relaylog.codes import LogStatus
 from hub.sandbox.stories import ordinary_kindergarten, shared_level_2
 from hub.store.tables import DeliveryKind, ProposalKind, deliveries, logs, proposals, records
 from hub.store.wipe import ShredList
+from hub.sync.wipe import Keeper
 from tests.sync.house import SAMSPILL, VIGILO, House
 
 IN_VIGILO, IN_SAMSPILL = "vl-000001", "P-10001"
@@ -32,10 +32,8 @@ def consents(house: House) -> list[object]:
 
 def _drop(house: House, folder: Path) -> list[str]:
     """Do what the nightly wipe does with what may not be kept."""
-    tenant, now = house.tenant, house.tenant.now()
-    rules = tenant.rules(tenant.today())
-    keeper = Keeper(house.db, tenant.logs, tenant.work, ShredList(folder / "shredded"), "hub")
-    return [log_id for log_id in keeper.unkept(rules, now) if keeper.drop(log_id, rules, now)]
+    keeper = Keeper(house.tenant, ShredList(folder / "shredded"), "hub")
+    return [log_id for log_id in keeper.unkept() if keeper.drop(log_id)]
 
 
 def _living(house: House) -> dict[str, str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -14,18 +13,18 @@ from sqlalchemy import func, insert, select, update
 from hub.bootstrap import Hub
 from hub.engine.occurrences import plan
 from hub.engine.port import Task
-from hub.operate.keep import Keeper
 from hub.operate.settings import HubSettings, TenantSettings
 from hub.operate.words import in_words
 from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten
-from hub.service import NIGHTLY_WIPE, WIPE, timings, upkeep
+from hub.service.schedule import NIGHTLY_WIPE, timings, upkeep
+from hub.service.wipe import WIPE
 from hub.store.tables import TaskKind, TaskState, archived, events, log_keys, logs, packages, records, runs, tasks
 from hub.store.wipe import SHREDDED, ShredList
-from hub.sync.archive import content_hash
 from hub.sync.rows import SyncRows, upkeep_of
+from hub.sync.wipe import Keeper
 from tests.proof import bytes_on_disk, left_in, rows_about, sealed_values
-from tests.sync.house import ARCHIVE, House
+from tests.sync.house import House
 
 TERM = timedelta(days=90)
 
@@ -36,10 +35,9 @@ def wiped(house: House, tmp_path: Path) -> str:
     house.tell(kindergarten_goal_reached, ordinary_kindergarten)
     house.sync()
     house.time.at += TERM
-    tenant = house.tenant
-    keeper = Keeper(house.db, tenant.logs, tenant.work, ShredList(tmp_path / "shredded"), "hub")
-    (due,) = keeper.due([ARCHIVE], TERM, tenant.now())
-    assert keeper.wipe(due, partial(content_hash, tenant), tenant.now())
+    keeper = Keeper(house.tenant, ShredList(tmp_path / "shredded"), "hub")
+    (due,) = keeper.due(TERM)
+    assert keeper.wipe(due)
     return due
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert, select, update
 
-from hub.operate.keep import Keeper
+from hub.connectors.archive.folder import FolderArchive
 from hub.relaylog.codes import LogStatus, Service
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules, parts_open_to
@@ -24,7 +24,7 @@ from hub.store.decisions import Choice, NewDecision, Who, keep
 from hub.store.inbox import Inbox, NewConflict, Refusal
 from hub.store.logs import LogStore, Side, StoredLog
 from hub.store.rights import Demand, Rights
-from hub.store.sealing import Purpose, SealError, Shredded, new_key_file, read_key_file
+from hub.store.sealing import SealError, Shredded, new_key_file, read_key_file
 from hub.store.tables import (
     DeliveryKind,
     DeliveryState,
@@ -38,8 +38,11 @@ from hub.store.tables import (
     quarantine,
     records,
 )
-from hub.store.wipe import Shredding, ShredList, ShredListError, shred_again
+from hub.store.wipe import Shredding, ShredList, ShredListError, proven, shred_again
 from hub.store.work import NewDelivery, WorkStore
+from hub.sync.archive import content_hash
+from hub.sync.context import Archive, Tenant
+from hub.sync.wipe import Keeper
 from tests.documents.worked import worked_log
 from tests.proof import bytes_on_disk, left_in, sealed_values
 
@@ -59,16 +62,30 @@ class Room:
     store: LogStore
     work: WorkStore
     inbox: Inbox
+    new_id: Callable[[], str]
     folder: Path
 
-    @property
-    def keeper(self) -> Keeper:
-        """Give what wipes in it."""
-        return Keeper(self.db, self.store, self.work, ShredList(self.folder / "shredded"), "hub")
+    def tenant(self, at: datetime = NOW) -> Tenant:
+        """Give the municipality at an instant, without systems and with an archive."""
+        target = FolderArchive(self.folder / "archive", TENANT, encrypt=None, clock=lambda: at)
+        return Tenant(
+            organisation_number=TENANT,
+            name="Oppdikta kommune",
+            synthetic_ids=True,
+            connections={},
+            rules=lambda _: RULES,
+            archive=Archive(ARCHIVE, target, lambda _: None),
+            db=self.db,
+            logs=self.store,
+            inbox=self.inbox,
+            work=self.work,
+            now=lambda: at,
+            new_id=self.new_id,
+        )
 
-    def packaged(self, stored: StoredLog) -> str:
-        """Return what a package is known by here."""
-        return self.store.keys.keyed_hash(Purpose.CONTENT, stored.log.model_dump_json().encode())
+    def keeper(self, at: datetime = NOW) -> Keeper:
+        """Give what wipes in it at an instant."""
+        return Keeper(self.tenant(at), ShredList(self.folder / "shredded"), "hub")
 
     def put(self, log: RelayLog) -> StoredLog:
         """Store a log with a side, keys, a decision, a quarantined record of the same child, and an ended conflict."""
@@ -92,7 +109,7 @@ class Room:
         seal, log_id = stored.sealer.seal, stored.log_id
         delivery = NewDelivery(f"a-{log_id}", ARCHIVE, log_id, DeliveryKind.ARCHIVE, seal("p", b"paper"), "v", 1)
         row: dict[str, object] = {"log_id": log_id, "revision": 1, "external_key": "k", "sealed_bytes": seal("p", b"x")}
-        row |= {"content_hash": self.packaged(stored), "mapping_versions": {}}
+        row |= {"content_hash": content_hash(self.tenant(), stored), "mapping_versions": {}}
         with self.db.write() as tx:
             self.work.add_package(tx, row, at)
             self.work.add_delivery(tx, delivery, at)
@@ -116,7 +133,7 @@ def room(db: Database, path: Path) -> Iterator[Room]:
     def new_id() -> str:
         return f"id-{next(ids)}"
 
-    return Room(db, LogStore(keys), WorkStore(TENANT, new_id), Inbox(keys, new_id), path.parent)  # type: ignore[return-value]
+    return Room(db, LogStore(keys), WorkStore(TENANT, new_id), Inbox(keys, new_id), new_id, path.parent)  # type: ignore[return-value]
 
 
 def _closed(log_id: str = "l1", child: str = CHILD) -> RelayLog:
@@ -130,7 +147,7 @@ def test_a_wiped_log_leaves_ids_status_and_dates(room: Room) -> None:
     """Key, bodies, records, keys of elements, decisions, payloads, packages and quarantine of the child are gone."""
     stored = room.put(_closed())
     room.archived(stored, NOW)
-    assert room.keeper.wipe("l1", room.packaged, NOW + TERM)
+    assert room.keeper(NOW + TERM).wipe("l1")
     assert room.sealed() == []
     with room.db.read() as tx:
         assert [len(tx.execute(select(t)).all()) for t in (log_keys, element_keys, decisions)] == [0, 0, 0]
@@ -154,7 +171,7 @@ def test_nothing_of_it_is_left_in_the_files(room: Room) -> None:
     gone = set(room.sealed()) - set(kept)
     assert len(gone) >= 10
     assert all(left_in(room.on_disk(), value) for value in gone)
-    room.keeper.wipe("l1", room.packaged, NOW + TERM)
+    room.keeper(NOW + TERM).wipe("l1")
     room.db.forget_deleted()
     left = room.on_disk()
     assert not any(left_in(left, value) for value in gone)
@@ -164,12 +181,14 @@ def test_nothing_of_it_is_left_in_the_files(room: Room) -> None:
 def test_nothing_is_due_before_the_proof_and_the_term(room: Room) -> None:
     """Not without a proof, not a day early, not while a second target has no proof, and never without targets."""
     stored = room.put(_closed())
-    assert room.keeper.due([ARCHIVE], TERM, NOW + 2 * TERM) == []
+    assert room.keeper(NOW + 2 * TERM).due(TERM) == []
     room.archived(stored, NOW)
-    assert room.keeper.due([ARCHIVE], TERM, NOW + TERM - timedelta(seconds=1)) == []
-    assert room.keeper.due([ARCHIVE, f"{TENANT}/second"], TERM, NOW + TERM) == []
-    assert room.keeper.due([], TERM, NOW + TERM) == []
-    assert room.keeper.due([ARCHIVE], TERM, NOW + TERM) == ["l1"]
+    assert room.keeper(NOW + TERM - timedelta(seconds=1)).due(TERM) == []
+    assert room.keeper(NOW + TERM).due(TERM) == ["l1"]
+    with room.db.read() as tx:
+        assert proven(tx, TENANT, [ARCHIVE], NOW) == ["l1"]
+        assert proven(tx, TENANT, [ARCHIVE, f"{TENANT}/second"], NOW) == []
+        assert proven(tx, TENANT, [], NOW) == []
 
 
 @pytest.mark.parametrize("waits", ["delivery", "conflict", "revision"])
@@ -185,7 +204,7 @@ def test_a_log_over_which_something_waits_is_not_due(room: Room, waits: str) -> 
         else:
             package = {"external_key": "k", "content_hash": "", "mapping_versions": {}, "created_at": NOW}
             tx.execute(insert(packages).values(package_id="p2", tenant=TENANT, log_id="l1", revision=2, **package))
-    assert room.keeper.due([ARCHIVE], TERM, NOW + 2 * TERM) == []
+    assert room.keeper(NOW + 2 * TERM).due(TERM) == []
 
 
 def test_a_log_that_changed_after_its_package_is_not_wiped(room: Room) -> None:
@@ -194,7 +213,7 @@ def test_a_log_that_changed_after_its_package_is_not_wiped(room: Room) -> None:
     with room.db.write() as tx:
         stored = room.store.load(tx, "l1")
         room.store.save(tx, replace(stored, log=stored.log.model_copy(update={"goals": ()})), NOW)
-    assert not room.keeper.wipe("l1", room.packaged, NOW + TERM)
+    assert not room.keeper(NOW + TERM).wipe("l1")
     with room.db.read() as tx:
         assert room.store.load(tx, "l1").log.subject.name
 
@@ -203,7 +222,7 @@ def test_quarantine_stays_while_the_child_has_another_log(room: Room) -> None:
     """What waits of a child goes with the last log of that child alone."""
     room.put(_closed("l2"))
     room.archived(room.put(_closed()), NOW)
-    room.keeper.wipe("l1", room.packaged, NOW + TERM)
+    room.keeper(NOW + TERM).wipe("l1")
     with room.db.read() as tx:
         assert all(row.sealed_record for row in tx.execute(select(quarantine)))
 
@@ -211,7 +230,7 @@ def test_quarantine_stays_while_the_child_has_another_log(room: Room) -> None:
 def test_a_wiped_log_is_never_routed_or_packaged_again(room: Room) -> None:
     """Neither now nor when all is decided anew does it come up, so that nothing tries to open it."""
     room.archived(room.put(_closed()), NOW)
-    room.keeper.wipe("l1", room.packaged, NOW + TERM)
+    room.keeper(NOW + TERM).wipe("l1")
     with room.db.write() as tx:
         room.store.route_anew(tx)
         assert room.store.changed_since_routed(tx) == room.store.closed_ids(tx) == []
@@ -246,15 +265,15 @@ def test_a_consent_that_begins_later_keeps_a_log_until_then() -> None:
 def test_what_may_not_be_kept_leaves_keyed_id_hash_and_status(room: Room) -> None:
     """The person's keyed hash and the record's stay, so that it is found again; the text and the key are gone."""
     room.put(_closed().model_copy(update={"status": LogStatus.AWAITING_CONSENT, "closure": None}))
-    assert room.keeper.unkept(RULES, NOW) == ["l1"]
-    assert room.keeper.drop("l1", RULES, NOW)
+    assert room.keeper().unkept() == ["l1"]
+    assert room.keeper().drop("l1")
     with room.db.read() as tx:
         row = tx.execute(select(logs)).one()
         assert (row.status, row.sealed_body) == ("awaiting_consent", None)
         assert row.subject_hash == room.store.subject_hash(CHILD)
         assert tx.execute(select(records)).one().change_hash == "c" * 64
         assert tx.execute(select(log_keys)).all() == []
-    assert room.keeper.unkept(RULES, NOW) == []
+    assert room.keeper().unkept() == []
 
 
 def test_what_somebody_asks_for_by_right_is_kept_until_that_is_done(room: Room) -> None:
@@ -263,12 +282,12 @@ def test_what_somebody_asks_for_by_right_is_kept_until_that_is_done(room: Room) 
     rights, demand = Rights(TENANT), Demand(RightsKind.ACCESS, "l1", AskedBy.GUARDIAN, NOW.date(), "Alt.")
     with room.db.write() as tx:
         rights.open(tx, "c1", demand, stored.sealer, "user-1", NOW)
-    assert room.keeper.unkept(RULES, NOW) == []
-    assert not room.keeper.drop("l1", RULES, NOW)
+    assert room.keeper().unkept() == []
+    assert not room.keeper().drop("l1")
     with room.db.write() as tx:
         (case,) = rights.cases(tx)
         rights.done(tx, case, "user-1", NOW)
-    assert room.keeper.drop("l1", RULES, NOW)
+    assert room.keeper().drop("l1")
     with room.db.read() as tx:
         assert [row.sealed_detail for row in rights.cases(tx, "l1", everything=True)] == [None]
 
@@ -280,11 +299,11 @@ def test_an_archived_log_that_somebody_asks_about_is_not_due(room: Room) -> None
     rights, demand = Rights(TENANT), Demand(RightsKind.ACCESS, "l1", AskedBy.CHILD, NOW.date(), "Alt.")
     with room.db.write() as tx:
         rights.open(tx, "c1", demand, stored.sealer, "user-1", NOW)
-    assert room.keeper.due([ARCHIVE], TERM, NOW + TERM) == []
+    assert room.keeper(NOW + TERM).due(TERM) == []
     with room.db.write() as tx:
         (case,) = rights.cases(tx)
         rights.done(tx, case, "user-1", NOW)
-    assert room.keeper.due([ARCHIVE], TERM, NOW + TERM) == ["l1"]
+    assert room.keeper(NOW + TERM).due(TERM) == ["l1"]
 
 
 def test_what_was_sent_once_is_kept(room: Room) -> None:
@@ -292,8 +311,8 @@ def test_what_was_sent_once_is_kept(room: Room) -> None:
     room.put(_closed().model_copy(update={"status": LogStatus.DRAFT}))
     with room.db.write() as tx:
         room.work.add_delivery(tx, NewDelivery("d1", VIGILO, "l1", DeliveryKind.UPDATE, b"", "v", 1), NOW)
-    assert room.keeper.unkept(RULES, NOW) == []
-    assert not room.keeper.drop("l1", RULES, NOW)
+    assert room.keeper().unkept() == []
+    assert not room.keeper().drop("l1")
 
 
 # --- the list outside the database ------------------------------------------------------------------------------------
@@ -302,8 +321,8 @@ def test_what_was_sent_once_is_kept(room: Room) -> None:
 def test_each_shredding_is_listed_outside_the_database(room: Room) -> None:
     """The list names tenant, log, instant and status, and nothing else."""
     room.archived(room.put(_closed()), NOW)
-    room.keeper.wipe("l1", room.packaged, NOW + TERM)
-    assert list(room.keeper.shredded.read()) == [Shredding(TENANT, "l1", NOW + TERM, LogStatus.ARCHIVED)]
+    room.keeper(NOW + TERM).wipe("l1")
+    assert list(room.keeper().shredded.read()) == [Shredding(TENANT, "l1", NOW + TERM, LogStatus.ARCHIVED)]
 
 
 def test_where_the_list_cannot_be_written_nothing_is_wiped(room: Room) -> None:
@@ -311,7 +330,7 @@ def test_where_the_list_cannot_be_written_nothing_is_wiped(room: Room) -> None:
     room.archived(room.put(_closed()), NOW)
     (room.folder / "shredded").touch()
     with pytest.raises(ShredListError, match="cannot be written"):
-        room.keeper.wipe("l1", room.packaged, NOW + TERM)
+        room.keeper(NOW + TERM).wipe("l1")
     with room.db.read() as tx:
         assert room.store.load(tx, "l1").log.id == "l1"
 
