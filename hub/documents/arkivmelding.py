@@ -1,4 +1,4 @@
-"""The closed log as a Fiks Arkiv `arkivmelding`, version 1, in the form that each published copy of the schema accepts.
+"""A log as a Fiks Arkiv `arkivmelding`, version 1, in the form that each published copy of the schema accepts.
 
 KS has changed version 1 many times under one namespace, so archives run different copies of it. What is written here
 leaves out what the older copies refuse (`dokumentbeskrivelse/referanseEksternNoekkel`, added 2025-03-20). Element
@@ -13,7 +13,8 @@ from typing import Literal
 from lxml import etree
 from pydantic import BaseModel, ConfigDict, Field
 
-from hub.documents.words import OSLO, local_day
+from hub.documents.words import OSLO, Word, local_day
+from hub.relaylog.archiving import entry_key
 from hub.relaylog.model import RelayLog
 
 _BASE = "https://ks-no.github.io/standarder/fiks-protokoll/fiks-arkiv"
@@ -66,7 +67,7 @@ class ArchiveUnit(Setting):
 
 
 class ArchiveSettings(Setting):
-    """What a municipality's archive wants to be told with each closed log.
+    """What a municipality's archive wants to be told with each log.
 
     Codes, legal bases and the archive part have no defaults: no public source says what they are for a relay log, so
     the municipality must state them. `system` is what the archive keys its rules on; `rule` names one of them.
@@ -104,20 +105,27 @@ def folder_key(log: RelayLog, settings: ArchiveSettings, folder_id: str) -> str:
     return f"relay:stafettlogg:{_uuid(id_, 'folder_id' if settings.folder_per == 'child' else 'id')}"
 
 
-def closing_key(log: RelayLog, revision: int) -> str:
-    """Return the journal entry's external key: one for each closing of a log."""
-    return f"relay:avslutning:{_uuid(log.id, 'id')}:{revision}"
+def journal_key(log: RelayLog, revision: int, *, periodic: bool = False) -> str:
+    """Return the journal entry's external key: one for each time that a log is archived."""
+    return entry_key(_uuid(log.id, "id"), revision, periodic=periodic)
 
 
 def arkivmelding(
-    log: RelayLog, settings: ArchiveSettings, document: ArchivedFile, *, at: datetime, revision: int, folder_id: str
+    log: RelayLog,
+    settings: ArchiveSettings,
+    document: ArchivedFile,
+    *,
+    at: datetime,
+    revision: int,
+    folder_id: str,
+    periodic: bool = False,
 ) -> bytes:
-    """Return `arkivmelding.xml` (UTF-8) for one closed log with one document, made at the instant `at`.
+    """Return `arkivmelding.xml` (UTF-8) for one log with one document, made at the instant `at`.
 
-    `folder_id` is the UUID of the child's folder in the hub. Raises NotArchivable when an id that goes into a key is
-    no UUID; so a national id can't become one.
+    `folder_id` is the UUID of the child's folder in the hub, `periodic` tells that the log is not closed. Raises
+    NotArchivable when an id that goes into a key is no UUID; so a national id can't become one.
     """
-    message = _Message(log, settings, at)
+    message = _Message(log, settings, at, periodic=periodic)
     root = etree.fromstring(_EMPTY)
     _add(root, "system", settings.system)
     if settings.rule:
@@ -125,20 +133,21 @@ def arkivmelding(
     _add(root, "antallFiler", "1")
     key = folder_key(log, settings, folder_id)
     message.folder(root, key)
-    message.record(root, document, folder=key, key=closing_key(log, revision))
+    message.record(root, document, folder=key, key=journal_key(log, revision, periodic=periodic))
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))
 
 
 class _Message:
     """Writes the two halves of a message, folder and journal entry, in the order that the schema asks for."""
 
-    def __init__(self, log: RelayLog, settings: ArchiveSettings, at: datetime) -> None:
+    def __init__(self, log: RelayLog, settings: ArchiveSettings, at: datetime, *, periodic: bool) -> None:
         self._settings = settings
         self._subject = log.subject
-        self._closed_on = log.closure.on if log.closure and log.closure.on else local_day(at)
+        ended_on = log.closure.on if log.closure and not periodic else None
+        self._on = ended_on or local_day(at)
         self._at = at.astimezone(OSLO)
         self._title = log.label.text(log.language)
-        self._closed = "Avslutta stafettlogg" if log.language == "nn" else "Avsluttet stafettlogg"
+        self._words = (Word.PERIODIC if periodic else Word.CLOSED).text(log.language)
 
     def folder(self, root: etree._Element, key: str) -> None:
         folder = _add(root, "mappe")
@@ -152,7 +161,7 @@ class _Message:
         self._key(_add(folder, "referanseEksternNoekkel"), key)
         if self._settings.folder_type:
             self._code(folder, "mappetype", self._settings.folder_type)
-        _add(folder, "saksdato", self._closed_on.isoformat())
+        _add(folder, "saksdato", self._on.isoformat())
         self._unit(folder)
         if self._settings.case_status:
             self._code(folder, "saksstatus", self._settings.case_status)
@@ -166,19 +175,19 @@ class _Message:
         self._key(_add(parent, "referanseEksternNoekkel", namespace=_CATALOGUE), folder)
         self._shielding(record)
         self._document(record, document)
-        self._titles(record, self._closed)
+        self._titles(record, self._words)
         self._sender(record)
         self._key(_add(record, "referanseEksternNoekkel"), key)
         self._code(record, "journalposttype", self._settings.record_type)
         self._code(record, "journalstatus", self._settings.record_status)
-        _add(record, "dokumentetsDato", self._closed_on.isoformat())
+        _add(record, "dokumentetsDato", self._on.isoformat())
         _add(record, "antallVedlegg", "0")
 
     def _document(self, record: etree._Element, document: ArchivedFile) -> None:
         description = _add(record, "dokumentbeskrivelse")
         self._code(description, "dokumenttype", self._settings.document_type)
         _code(description, "dokumentstatus", *_FINISHED_DOCUMENT)
-        _add(description, "tittel", self._closed)
+        _add(description, "tittel", self._words)
         _code(description, "tilknyttetRegistreringSom", *_MAIN_DOCUMENT)
         _add(description, "dokumentnummer", "1")
         self._shielding(description)
@@ -188,7 +197,7 @@ class _Message:
         _code(held, "format", *_PDF_A)
         _add(held, "formatDetaljer", "PDF/A-2a (ISO 19005-2), PDF/UA-1 (ISO 14289-1)")
         _add(held, "mimeType", "application/pdf")
-        _add(held, "filnavn", f"{self._title} {self._closed_on.year}.pdf")
+        _add(held, "filnavn", f"{self._title} {self._on.year}.pdf")
         _add(held, "referanseDokumentfil", document.name)
         _add(held, "sjekksum", document.sha256)
         _add(held, "sjekksumAlgoritme", "SHA-256")
@@ -231,7 +240,7 @@ class _Message:
         shielding = _add(parent, "skjerming")
         self._code(shielding, "tilgangsrestriksjon", self._settings.access_restriction)
         _add(shielding, "skjermingshjemmel", self._settings.shielding_basis)
-        ends = _years_later(self._closed_on, self._settings.shielding_years)
+        ends = _years_later(self._on, self._settings.shielding_years)
         _add(shielding, "skjermingOpphoererDato", ends.isoformat())
 
     def _unit(self, parent: etree._Element) -> None:

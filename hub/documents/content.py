@@ -188,12 +188,16 @@ def paragraphs(text: str) -> Paragraphs:
 
 @dataclass(frozen=True)
 class Edition:
-    """What is said about the document itself: for whom and when it is made, of which revision, and what it lacks."""
+    """What is said about the document itself: for whom and when it is made, of which revision, and what it lacks.
+
+    `periodic` tells that it is made for the archive of a log that goes on.
+    """
 
     municipality: str
     today: date
     revision: int | None
     left_out: tuple[str, ...]
+    periodic: bool = False
 
 
 class Content:
@@ -224,8 +228,10 @@ class Content:
         parts = (self._cards("concerns"), self._cards("goals"), self._measures(), self._child_voice())
         return tuple(block for part in parts for block in part)
 
-    def subtitle(self) -> str:
+    def subtitle(self, edition: Edition) -> str:
         """Return where the log stands, for the line below the title: Avsluttet 3. mars 2026."""
+        if edition.periodic:
+            return f"{self._word(Word.PERIODIC)}, {written_date(edition.today)}"
         closed = self._log.closure.on if self._log.closure else None
         return " ".join(filter(None, (self._shown(self._log, "status"), self._plain(closed))))
 

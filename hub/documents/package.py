@@ -1,4 +1,4 @@
-"""What is handed to an archive for one closing of a log: the document and its message, made once and never again.
+"""What is handed to an archive when a log is archived: the document and its message, made once and never again.
 
 The package is stored sealed before anything is sent, so that every attempt sends the same bytes.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
 
-from hub.documents.arkivmelding import ArchivedFile, ArchiveSettings, arkivmelding, closing_key
+from hub.documents.arkivmelding import ArchivedFile, ArchiveSettings, arkivmelding, journal_key
 from hub.documents.pdf import render
 from hub.documents.words import local_day
 from hub.relaylog.model import RelayLog
@@ -63,7 +63,7 @@ class _Contents(TypedDict):
 
 @dataclass(frozen=True)
 class Package:
-    """One closing of one log, ready for any archive. Nothing but the bytes of the files says whom it is about."""
+    """A log as it was archived once, for any archive. Nothing but the bytes of the files says whom it is about."""
 
     log_id: str
     revision: int
@@ -108,18 +108,28 @@ class Package:
 
 
 def make_package(
-    log: RelayLog, settings: ArchiveSettings, municipality: str, at: datetime, revision: int, folder_id: str
+    log: RelayLog,
+    settings: ArchiveSettings,
+    municipality: str,
+    at: datetime,
+    revision: int,
+    folder_id: str,
+    *,
+    periodic: bool = False,
 ) -> Package:
-    """Render a closed log and write its message, both of the instant `at`.
+    """Render a log and write its message, both of the instant `at`. `periodic` tells that the log is not closed.
 
     Raises DocumentFailed and NotArchivable.
     """
-    pdf = render(log, municipality=municipality, today=local_day(at), revision=revision)
+    pdf = render(log, municipality=municipality, today=local_day(at), revision=revision, periodic=periodic)
     document = PackageFile.of(DOCUMENT, "application/pdf", pdf)
     described = ArchivedFile(document.name, document.sha256, len(pdf))
-    xml = arkivmelding(log, settings, described, at=at, revision=revision, folder_id=folder_id)
+    xml = arkivmelding(
+        log, settings, described, at=at, revision=revision, folder_id=folder_id, periodic=periodic
+    )  # fmt: skip
     message = PackageFile.of(MESSAGE, "application/xml", xml)
-    return Package(log.id, revision, closing_key(log, revision), at, (message, document))
+    key = journal_key(log, revision, periodic=periodic)
+    return Package(log.id, revision, key, at, (message, document))
 
 
 def _checked(archive: zipfile.ZipFile, entry: _FileEntry) -> PackageFile:

@@ -68,21 +68,27 @@ class MakeSheet(Protocol):
 
 
 def render(
-    log: RelayLog, *, municipality: str, today: date, revision: int | None = None, left_out: tuple[str, ...] = ()
+    log: RelayLog,
+    *,
+    municipality: str,
+    today: date,
+    revision: int | None = None,
+    left_out: tuple[str, ...] = (),
+    periodic: bool = False,
 ) -> bytes:
     """Return a log as a PDF in the log's own language.
 
     `today` is the date that the document carries. `left_out` are sentences that say what a view withheld from the
-    log; without any the document says that nothing is left out, which is true of a whole log only. Raises
-    DocumentFailed.
+    log; without any the document says that nothing is left out, which is true of a whole log only. `periodic` says
+    that it is archived while it goes on. Raises DocumentFailed.
     """
 
     def sheet(*, signs_named: bool) -> Sheet:
         noted = (*left_out, SIGNS_NAMED.text(log.language)) if signs_named else left_out
-        content = Content(log)
-        blocks = content.blocks(Edition(municipality, today, revision, noted))
+        content, edition = Content(log), Edition(municipality, today, revision, noted, periodic)
+        blocks = content.blocks(edition)
         title = f"{log.label.text(log.language)} – {log.subject.name or Word.UNNAMED.text(log.language)}"
-        return Sheet(title, content.subtitle(), municipality, log.language, blocks)
+        return Sheet(title, content.subtitle(edition), municipality, log.language, blocks)
 
     return typeset(f"log {log.id}", today, sheet)
 

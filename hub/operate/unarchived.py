@@ -9,17 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
+from hub.relaylog.archiving import PERIODIC_KEY
 from hub.relaylog.codes import LogStatus
 from hub.store.tables import archived, logs, packages
 
 
 @dataclass(frozen=True)
 class Unarchived:
-    """A closed log without the archive's proof of its newest package.
+    """A closed log without the archive's proof of its closing.
 
-    `since` is when that package was made, or when the log was last written where none is made yet (aware).
+    `since` is when its package was made, or when the log was last written where none is made yet (aware).
     """
 
     log_id: str
@@ -31,7 +32,8 @@ class Unarchived:
 def unarchived(tx: Connection, tenant: str) -> list[Unarchived]:
     """Return the closed logs of a municipality that wait for an archive's proof, the longest waiting first.
 
-    What is not kept, and so will never be archived, does not wait.
+    What is not kept, and so will never be archived, does not wait. A package from a time when the log went on is none
+    of its closing, proved or not.
     """
     made = (
         select(packages.c.log_id, func.max(packages.c.revision).label("revision"))
@@ -40,14 +42,15 @@ def unarchived(tx: Connection, tenant: str) -> list[Unarchived]:
         .subquery()
     )
     newest = and_(packages.c.tenant == tenant, packages.c.log_id == logs.c.log_id)
-    newest = and_(newest, packages.c.revision == made.c.revision)
+    newest = and_(newest, packages.c.revision == made.c.revision, ~packages.c.external_key.startswith(PERIODIC_KEY))
     proof = select(archived.c.log_id).where(archived.c.tenant == tenant, archived.c.log_id == logs.c.log_id)
-    proved = proof.where(archived.c.revision >= func.coalesce(made.c.revision, 1)).exists()
+    proved = proof.where(archived.c.revision >= made.c.revision).exists()
+    waits = or_(packages.c.log_id.is_(None), ~proved)
     found = (
         select(logs.c.log_id, logs.c.owning_unit_id, logs.c.updated_at, packages.c.created_at)
         .outerjoin(made, made.c.log_id == logs.c.log_id)
         .outerjoin(packages, newest)
-        .where(logs.c.tenant == tenant, logs.c.status == LogStatus.CLOSED, logs.c.sealed_body.is_not(None), ~proved)
+        .where(logs.c.tenant == tenant, logs.c.status == LogStatus.CLOSED, logs.c.sealed_body.is_not(None), waits)
     )
     waiting = [
         Unarchived(row.log_id, row.owning_unit_id or "", row.created_at is not None, row.created_at or row.updated_at)

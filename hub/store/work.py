@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, or_, select, update
 
+from hub.relaylog.archiving import GOING_ON, PERIODIC_KEY, is_periodic
 from hub.relaylog.codes import LogStatus
 from hub.store.connections import StopCode
 from hub.store.database import upsert
@@ -24,6 +25,7 @@ from hub.store.tables import (
     cursors,
     deliveries,
     holds,
+    log_keys,
     logs,
     packages,
     records,
@@ -268,8 +270,7 @@ class WorkStore:
 
     def mark_sending(self, tx: Connection, delivery_id: str, now: datetime) -> None:
         """Note that bytes are about to leave."""
-        where = deliveries.c.delivery_id == delivery_id
-        tx.execute(update(deliveries).where(where).values(state=DeliveryState.SENDING, sent_at=now))
+        tx.execute(_UPDATE_DELIVERY, {"of_delivery": delivery_id, "state": DeliveryState.SENDING, "sent_at": now})
         append(tx, self._tenant, Action.DELIVERY_SENT, "delivery", delivery_id, ACTOR, now)
 
     def _event(
@@ -295,7 +296,8 @@ class WorkStore:
         """Keep a package, made once for every archive."""
         package_id = self._new_id()
         tx.execute(insert(packages).values(package_id=package_id, tenant=self._tenant, created_at=now, **row))
-        append(tx, self._tenant, Action.PACKAGE_MADE, "log", str(row["log_id"]), ACTOR, now, package=package_id)
+        why = {"why": "periodic"} if is_periodic(str(row["external_key"])) else {}
+        append(tx, self._tenant, Action.PACKAGE_MADE, "log", str(row["log_id"]), ACTOR, now, package=package_id, **why)
         return package_id
 
     def drop_package_bytes(self, tx: Connection, log_id: str) -> None:
@@ -320,6 +322,25 @@ class WorkStore:
         )
         append(tx, self._tenant, Action.ARCHIVE_RECEIVED, "log", log_id, ACTOR, now, delivery=delivery_id)
 
+    def periodically_due(self, tx: Connection, target: str, on: date, before: datetime) -> list[str]:
+        """Return the logs that go on, are in no package for a target as they stand, and of which it is time for one.
+
+        It is where the target's last proof came `before` an instant, and without one, where the log was opened by a
+        day (`on`), or first kept before that instant where nobody wrote down when it was opened.
+        """
+        c, a, d = logs.c, archived.c, deliveries.c
+        proofs = (a.tenant == self._tenant, a.log_id == c.log_id, a.target == target)
+        proved_at = select(func.max(a.archived_at)).where(*proofs).scalar_subquery()
+        begun = or_(c.opened_on <= on, and_(c.opened_on.is_(None), log_keys.c.created_at < before))
+        package = (d.tenant == self._tenant, d.log_id == c.log_id, d.connection == target)
+        as_it_stands = exists().where(*package, d.kind == DeliveryKind.ARCHIVE, d.log_version >= c.version)
+        found = select(c.log_id).join(
+            log_keys, and_(log_keys.c.tenant == self._tenant, log_keys.c.log_id == c.log_id)
+        )  # fmt: skip
+        found = found.where(c.tenant == self._tenant, c.status.in_(GOING_ON), c.sealed_body.is_not(None))
+        time = or_(proved_at < before, and_(proved_at.is_(None), begun))
+        return sorted(tx.scalars(found.where(time, ~as_it_stands)))
+
     def proofs_of(self, tx: Connection, connection: str) -> list[Row[Any]]:
         """Return log, delivery and reference of each proof about the logs that a connection has records of."""
         c = archived.c
@@ -330,11 +351,15 @@ class WorkStore:
     def unproved(self, tx: Connection, connection: str, target: str, before: datetime) -> list[str]:
         """Return the closed logs of a connection, not written since, of which a target has no proof and nothing waits.
 
-        What waits is a delivery on its way or for a person, and a hold of the archivist's.
+        What waits is a delivery on its way or for a person, and a hold of the archivist's. The proof from a time when
+        the log went on is none of its closing.
         """
         c = logs.c
         here = select(records.c.log_id).where(records.c.tenant == self._tenant, records.c.connection == connection)
-        proved = select(archived.c.log_id).where(archived.c.tenant == self._tenant, archived.c.target == target)
+        a, p = archived.c, packages.c
+        same = and_(p.tenant == a.tenant, p.log_id == a.log_id, p.revision == a.revision)
+        closings = archived.join(packages, and_(same, ~p.external_key.startswith(PERIODIC_KEY)))
+        proved = select(a.log_id).select_from(closings).where(a.tenant == self._tenant, a.target == target)
         waiting = (*STANDING_DELIVERY, DeliveryState.FAILED)
         on_the_way = select(deliveries.c.log_id).where(
             deliveries.c.tenant == self._tenant, deliveries.c.connection == target, deliveries.c.state.in_(waiting)
@@ -358,3 +383,6 @@ class WorkStore:
 def _ended(state: DeliveryState, now: datetime) -> dict[str, object]:
     ended = {} if state in STANDING_DELIVERY else {"done_at": now, "sealed_payload": None}
     return {"state": state, **ended}
+
+
+_UPDATE_DELIVERY = update(deliveries).where(deliveries.c.delivery_id == bindparam("of_delivery"))

@@ -1,5 +1,8 @@
 """Archive: a closed log becomes a package once, and the package is delivered until the archive has proved it has it.
 
+Where the municipality says so, a log that goes on becomes one too, so many months after the last time. It stays as it
+was: such a package is no closing, and no reason to wipe anything.
+
 Archiving is a duty, not a sharing: it needs no consent. What a rule keeps for the archivist waits, and is listed.
 """
 
@@ -7,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from itertools import takewhile
 from threading import Event
 from uuid import NAMESPACE_URL, uuid5
@@ -19,24 +22,26 @@ from hub.connectors.archive.folder import Receipt
 from hub.connectors.base import ConnectorError, Unavailable
 from hub.documents.arkivmelding import NotArchivable
 from hub.documents.package import Package, make_package
+from hub.relaylog.archiving import GOING_ON, months_before
 from hub.relaylog.codes import AddressProtection, LogStatus
 from hub.relaylog.gates import Decider
 from hub.relaylog.guardians import with_proposed
 from hub.store.connections import ConnectionState, stop_of
 from hub.store.inbox import NewHold
-from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, release
+from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, put_back
 from hub.store.logs import StoredLog
 from hub.store.rights import Rights
 from hub.store.sealing import Purpose
-from hub.store.tables import DeliveryKind, DeliveryState, deliveries
+from hub.store.tables import DeliveryKind, DeliveryState
 from hub.store.work import INTERNAL_ERROR, NewDelivery
 from hub.sync.admit import merged_of
-from hub.sync.context import Archive, Tenant
+from hub.sync.context import OSLO, Archive, Tenant
 from hub.sync.trouble import STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
 
-PAUSE = timedelta(minutes=15)
+PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
+"""How long a package waits after each attempt without a proof; the last again and again, and the alarm tells of it."""
 
 PASSED_ON: tuple[type[Exception], ...] = (LeaseLost, *STORE_TROUBLE)
 WAITS = "the archivist has decided"
@@ -54,22 +59,33 @@ HOLDS = {
 
 
 class Archivist:
-    """Archives the closed logs of one tenant."""
+    """Archives the logs of one tenant: each that is closed, and at the municipality's interval each that goes on."""
 
     def __init__(self, tenant: Tenant, archive: Archive, owner: str) -> None:
         self._tenant = tenant
         self._archive = archive
         self._owner = owner
 
-    def package_closed(self, stopping: Event | None = None) -> list[str]:
-        """Make a package and a delivery of each closed log that may be archived and is not; return the deliveries.
+    def package_due(self, stopping: Event | None = None) -> list[str]:
+        """Make a package and a delivery of each log that is to be archived, may be and is not; return the deliveries.
 
         When `stopping` is set the rest stays due.
         """
         with self._tenant.db.read() as tx:
-            closed = self._tenant.logs.closed_ids(tx)
-        left = takewhile(lambda _: stopping is None or not stopping.is_set(), closed)
-        return [delivery_id for log_id in left if (delivery_id := self._package_or_hold(log_id)) is not None]
+            due = [(log_id, False) for log_id in self._tenant.logs.closed_ids(tx)]
+            due += [(log_id, True) for log_id in self._periodically_due(tx)]
+        left = takewhile(lambda _: stopping is None or not stopping.is_set(), due)
+        made = (self._package_or_hold(log_id, periodic=periodic) for log_id, periodic in left)
+        return [delivery_id for delivery_id in made if delivery_id is not None]
+
+    def _periodically_due(self, tx: Transaction) -> list[str]:
+        """Return the logs that go on and were last archived, or else opened, the municipality's interval ago."""
+        tenant, months = self._tenant, self._archive.every_months
+        if months is None:
+            return []
+        on = months_before(tenant.today(), months)
+        end = datetime.combine(on + timedelta(days=1), time(), OSLO)
+        return tenant.work.periodically_due(tx, self._archive.id, on, end)
 
     def deliver(self, delivery_id: str) -> Receipt | None:
         """Hand a package to the archive, and keep the proof. None when it could not be handed over now."""
@@ -111,8 +127,7 @@ class Archivist:
         with self._tenant.db.write() as tx:
             guard(tx, lease)
             if stop := stop_of(state.read(tx), self._tenant.now()):
-                untried = {"due_at": stop.until, "error_class": stop.code, "attempts": deliveries.c.attempts - 1}
-                release(tx, lease, **untried)
+                put_back(tx, lease, due_at=stop.until, error_class=stop.code)
                 return None
             row = self._tenant.work.delivery(tx, lease.row_id)
             stored = self._tenant.logs.load(tx, row.log_id)
@@ -132,12 +147,14 @@ class Archivist:
         """Give a delivery back that has no proof: due again after a pause, or for a person."""
         now = self._tenant.now()
         with self._tenant.db.write() as tx:
-            self._tenant.work.end_attempt(tx, lease, state, now, due_at=now + PAUSE, error_class=code)
+            made = self._tenant.work.delivery(tx, lease.row_id).attempts
+            due_at = now + PAUSES[min(made, len(PAUSES)) - 1]
+            self._tenant.work.end_attempt(tx, lease, state, now, due_at=due_at, error_class=code)
 
-    def _package_or_hold(self, log_id: str) -> str | None:
+    def _package_or_hold(self, log_id: str, *, periodic: bool) -> str | None:
         """Package a log; where a mistake of ours breaks that off, the log is held and the others go on."""
         try:
-            return self._package(log_id)
+            return self._package(log_id, periodic=periodic)
         except STORE_TROUBLE:
             raise
         except Exception as error:  # noqa: BLE001 - as it says
@@ -146,23 +163,26 @@ class Archivist:
             self._tenant.inbox.add_hold(tx, log_id, self._archive.id, BROKEN, self._tenant.now())
         return None
 
-    def _package(self, log_id: str) -> str | None:
+    def _package(self, log_id: str, *, periodic: bool) -> str | None:
         tenant, now = self._tenant, self._tenant.now()
         with tenant.db.write() as tx:
             stored = tenant.logs.load(tx, log_id)
+            if periodic is not (stored.log.status in GOING_ON):
+                return None  # it was closed or opened again since it was found due
             latest = tenant.work.latest_package(tx, log_id)
-            content = content_hash(tenant, stored)
+            content = content_hash(tenant, stored, periodic=periodic)
             if latest is not None and latest.content_hash == content:
                 return None
             if tenant.work.open_delivery(tx, self._archive.id, log_id, DeliveryKind.ARCHIVE) is not None:
-                return None  # the archive has not taken the closing before this one yet
+                return None  # the archive has not taken the package before this one yet
             settings = self._archive.settings(tenant.today())
-            waits = self._waits(tx, stored, content) if settings else [HOLDS["not_whole"]]
+            waits = self._waits(tx, stored, content, periodic=periodic) if settings else [HOLDS["not_whole"]]
             if tenant.inbox.set_holds(tx, log_id, self._archive.id, waits, now) or settings is None:
                 return None
             revision = latest.revision + 1 if latest is not None else 1
+            folder = folder_id(tenant, stored)
             try:
-                package = make_package(stored.log, settings, tenant.name, now, revision, folder_id(tenant, stored))
+                package = make_package(stored.log, settings, tenant.name, now, revision, folder, periodic=periodic)
             except NotArchivable:
                 tenant.inbox.set_holds(tx, log_id, self._archive.id, [HOLDS["not_whole"]], now)
                 return None
@@ -192,8 +212,8 @@ class Archivist:
         self._tenant.work.add_delivery(tx, delivery, now)
         return delivery_id
 
-    def _waits(self, tx: Transaction, stored: StoredLog, content: str) -> list[NewHold]:
-        """Return why a closed log waits for the archivist. A missing or withdrawn consent is no reason.
+    def _waits(self, tx: Transaction, stored: StoredLog, content: str, *, periodic: bool) -> list[NewHold]:
+        """Return why a log waits for the archivist. A missing or withdrawn consent is no reason.
 
         Each stands for what the log says now, who is proposed as its guardian, and on what the systems disagree: let go
         for that, it is held anew when another text comes. Somebody protected counts from the proposal on.
@@ -211,7 +231,7 @@ class Archivist:
             waits.append(HOLDS["conflict"])
         if Rights(self._tenant.organisation_number).deletion_asked(tx, stored.log_id):
             waits.append(HOLDS["deletion_asked"])
-        if log.status is not LogStatus.CLOSED or log.closure is None:
+        if not periodic and (log.status is not LogStatus.CLOSED or log.closure is None):
             waits.append(HOLDS["not_whole"])
         named = sorted(f"{guardian.id} {guardian.address_protection}" for guardian in proposed)
         said = json.dumps([content, *sorted(row.candidates_hash for row in conflicts), *named]).encode()
@@ -219,10 +239,13 @@ class Archivist:
         return [replace(hold, situation=situation) for hold in waits]
 
 
-def content_hash(tenant: Tenant, stored: StoredLog) -> str:
-    """Return the keyed hash of what a package is made from: another one is another revision."""
+def content_hash(tenant: Tenant, stored: StoredLog, *, periodic: bool = False) -> str:
+    """Return the keyed hash of what a package is made from: another one is another revision.
+
+    That of a log which goes on is never that of a closing, so that its proof is not taken for that of an end.
+    """
     body = stored.log.model_dump_json(exclude={"changed_at"}).encode()
-    return tenant.logs.keys.keyed_hash(Purpose.CONTENT, body)
+    return tenant.logs.keys.keyed_hash(Purpose.CONTENT, b"periodic " + body if periodic else body)
 
 
 def folder_id(tenant: Tenant, stored: StoredLog) -> str:

@@ -71,11 +71,15 @@ class ArchiveTarget(Protocol):
 
 @dataclass(frozen=True)
 class Archive:
-    """A tenant's archive: the target, its name, and the dated settings of what is written into it."""
+    """A tenant's archive: the target, its name, and the dated settings of what is written into it.
+
+    `every_months` is how often logs that are not closed are archived too; None is never.
+    """
 
     id: str
     target: ArchiveTarget
     settings: Callable[[date], ArchiveSettings | None]
+    every_months: int | None = None
 
 
 @dataclass(frozen=True)

@@ -174,11 +174,11 @@ class Cycle:
         return Counter(self._due(DeliveryKind.UPDATE).values())
 
     def archive(self, result: CycleResult) -> None:
-        """Package closed logs and hand every due package over."""
+        """Package closed logs, and at their interval those that go on, and hand every due package over."""
         if self._tenant.archive is None:
             return
         archivist = Archivist(self._tenant, self._tenant.archive, self._owner)
-        archivist.package_closed(self._stopping)
+        archivist.package_due(self._stopping)
         waiting = self._due(DeliveryKind.ARCHIVE)
         for number, delivery_id in enumerate(waiting, 1):
             if self._stopping.is_set():

@@ -15,8 +15,8 @@ from hub.documents.arkivmelding import (
     ArchiveSettings,
     NotArchivable,
     arkivmelding,
-    closing_key,
     folder_key,
+    journal_key,
 )
 from hub.relaylog.model import Closure, RelayLog, Subject
 
@@ -75,6 +75,21 @@ def test_the_keys_are_random_ids_only(settings: ArchiveSettings) -> None:
     assert keys == [folder, folder, f"relay:avslutning:{_LOG_ID}:2"]
 
 
+@pytest.mark.parametrize("language", ["nb", "nn"])
+def test_a_log_that_goes_on_is_an_entry_of_its_own(
+    make_log: MakeLog, settings: ArchiveSettings, schema: etree.XMLSchema, language: Literal["nb", "nn"]
+) -> None:
+    """The schema accepts it; its key and titles say periodic, and its date is that of the making, not of an end."""
+    log = make_log(language)
+    xml = arkivmelding(log, settings, _FILE, at=_AT, revision=2, folder_id=_FOLDER_ID, periodic=True)
+    schema.assertValid(etree.fromstring(xml))
+    assert _all(xml, ".//n:noekkel")[-1] == f"relay:periodisk:{_LOG_ID}:2"
+    assert _all(xml, ".//a:dokumentbeskrivelse/a:tittel") == ["Periodisk arkivering av aktiv stafettlogg"]
+    assert all(title.startswith("Periodisk") for title in _all(xml, "./a:registrering/a:tittel"))
+    assert log.closure is not None
+    assert _all(xml, ".//a:dokumentetsDato") == ["2026-06-02"] != [str(log.closure.on)]
+
+
 def test_a_folder_per_log_has_the_log_s_own_key(settings: ArchiveSettings) -> None:
     """Where the municipality wants one folder per log, the folder's key is the log's id."""
     per_log = settings.model_copy(update={"folder_per": "log"})
@@ -87,7 +102,7 @@ def test_only_a_uuid_becomes_a_key(settings: ArchiveSettings, id_: str) -> None:
     with pytest.raises(NotArchivable, match=r"^folder_id: not a UUID") as folder:
         folder_key(_log(), settings, id_)
     with pytest.raises(NotArchivable, match=r"^id: not a UUID") as closing:
-        closing_key(RelayLog(id=id_), 1)
+        journal_key(RelayLog(id=id_), 1)
     assert not id_ or id_ not in f"{folder.value} {closing.value}"
 
 

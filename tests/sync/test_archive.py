@@ -32,7 +32,7 @@ from hub.store.database import Database
 from hub.store.decisions import Who
 from hub.store.leases import LEASE
 from hub.store.tables import DeliveryState, HoldState, archived, conflicts, deliveries, holds, packages, proposals
-from hub.sync.archive import PAUSE, Archivist
+from hub.sync.archive import PAUSES, Archivist
 from hub.sync.decide import Decisions
 from hub.sync.gate import pause, resume
 from hub.sync.rows import SyncRows
@@ -321,13 +321,28 @@ def test_a_missing_folder_is_tried_later_and_then_archived(house: House) -> None
     assert house.sync().archived == []
     (row,) = house.rows(deliveries)
     assert (row.state, row.error_class, row.lease_owner) == (DeliveryState.READY, "enoent", None)
-    assert row.due_at == house.time.now() + PAUSE
+    assert row.due_at == house.time.now() + PAUSES[0]
     assert house.rows(packages)[0].sealed_bytes
     house.archive_folder.mkdir()
     assert house.archive() == []
-    house.time.at += PAUSE
+    house.time.at += PAUSES[0]
     assert house.archive() == [row.delivery_id]
     assert _bags(house) == [row.delivery_id]
+
+
+def test_an_archive_that_stays_away_is_asked_less_and_less_often(house: House) -> None:
+    """Each pause is longer than the one before, the last comes again and again, and nothing is given up."""
+    house.tell(kindergarten_goal_reached)
+    target = Target(house, *[ArchiveUnavailable("enoent", "not there", "mount it")] * 6)
+    house.sync()
+    waited = []
+    for _ in range(6):
+        (row,) = house.rows(deliveries)
+        waited.append(row.due_at - house.time.now())
+        house.time.at = row.due_at
+        house.archive()
+    assert waited == [*PAUSES, PAUSES[-1], PAUSES[-1]]
+    assert [revision for _, revision in target.delivered] == [1]
 
 
 def test_a_correction_waits_for_the_closing_before_it(house: House) -> None:
@@ -338,7 +353,7 @@ def test_a_correction_waits_for_the_closing_before_it(house: House) -> None:
     _rewrite(house, "Målet er nådd, og familien er trygg.")
     assert house.sync().archived == []
     assert len(house.rows(packages)) == 1
-    house.time.at += PAUSE
+    house.time.at += PAUSES[1]
     assert len(house.archive()) == 1
     assert len(house.archive()) == 1
     assert [revision for _, revision in target.delivered] == [1, 2]

@@ -230,11 +230,13 @@ class ArchiveFolder(Frozen):
     """Where packages are put. Encrypted to the tenant's key unless `plain`.
 
     `alarm_after` is how long a closed log may wait for the archive's proof before the status report says so.
+    `every_months` has logs archived that are not closed too, so many months after the last time.
     """
 
     folder: AnchoredPath
     plain: bool = False
     alarm_after: Duration = timedelta(days=7)
+    every_months: Annotated[int, Field(ge=1, le=120)] | None = None
 
 
 class UnitSettings(Frozen):
