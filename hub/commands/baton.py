@@ -9,21 +9,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.commands.shared import CONFIG, ConfigOption, ask, opened, settings_of
+from hub.commands.shared import (
+    CONFIG,
+    ConfigOption,
+    LogArgument,
+    WhoOption,
+    WhyOption,
+    ask_as_holder,
+    opened,
+    tenant_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.bootstrap import Hub
-    from hub.relaylog.model import Actor
+    from hub.relaylog.baton import Baton
+    from hub.relaylog.model import Actor, RelayLog
     from hub.store.decisions import Who
     from hub.sync.context import Tenant
 
 app = typer.Typer(help="Who holds a relay log, and handing it over.", no_args_is_help=True)
-
-Log = Annotated[str, typer.Argument(metavar="LOG", help="The hub's id of the log.")]
-WhoOption = Annotated[str, typer.Option("--who", help="Your user id; it is kept.")]
-WhyOption = Annotated[str, typer.Option("--why", help="Your reason, in a few words; it is kept sealed.")]
 
 
 class Given(StrEnum):
@@ -34,29 +40,20 @@ class Given(StrEnum):
     WITHDRAW = "withdraw"
 
 
-class NoSuchLog(Exception):
-    """No municipality here has this log, or it can't be opened."""
-
-
 @contextmanager
-def _tenant_of(config: Path, log_id: str) -> Iterator[tuple[Hub, Tenant]]:
-    from hub.operate.report import Reports
+def _standing(config: Path, log_id: str) -> Iterator[tuple[Hub, Tenant, RelayLog, Baton]]:
+    """Find a log in whichever municipality, and where its baton is. Raises NoSuchLog, and SealError."""
+    from hub.sync.baton import standing
 
     with opened(config) as hub:
-        for tenant in hub.tenants.values():
-            if Reports(hub.db).trace(tenant.organisation_number, log_id):
-                yield hub, tenant
-                return
-    raise NoSuchLog("No log has this id. `hub inbox list` and `hub trace` show ids")
+        tenant = tenant_of(hub, log_id, "`hub inbox list` and `hub trace` show ids")
+        yield hub, tenant, *standing(tenant, log_id)
 
 
 @app.command()
-def show(log: Log, config: ConfigOption = CONFIG) -> None:
+def show(log: LogArgument, config: ConfigOption = CONFIG) -> None:
     """Tell where the baton is: services, days and ids, and what is wrong. Nobody is named."""
-    from hub.sync.baton import standing
-
-    with _tenant_of(config, log) as (_, tenant):
-        held, baton = standing(tenant, log)
+    with _standing(config, log) as (_, tenant, held, baton):
         hidden = tenant.rules(tenant.today()).sharing.hidden_services
 
         def service(actor: Actor | None) -> str:
@@ -75,7 +72,7 @@ def show(log: Log, config: ConfigOption = CONFIG) -> None:
 
 @app.command()
 def offer(
-    log: Log,
+    log: LogArgument,
     to: Annotated[str, typer.Option("--to", metavar="PARTY", help="The party's id, as `hub baton show` lists it.")],
     who: WhoOption,
     why: WhyOption,
@@ -83,16 +80,17 @@ def offer(
 ) -> None:
     """Offer the baton in its holder's name. The holder stays until the other has accepted."""
     from hub.store.decisions import Who
-    from hub.sync.baton import offered, standing
+    from hub.sync.baton import offered
 
-    with _tenant_of(config, log) as (hub, tenant):
-        _ask(hub, tenant, log, standing(tenant, log)[1].holder, Who(who, why))
-        typer.echo(f"Offered: {offered(tenant, log, to, Who(who, why))}. The holder stays until it is accepted.")
+    by = Who(who, why)
+    with _standing(config, log) as (hub, tenant, held, baton):
+        _ask(hub, tenant, held, baton.holder, by)
+        typer.echo(f"Offered: {offered(tenant, log, to, by)}. The holder stays until it is accepted.")
 
 
 @app.command()
 def answer(
-    log: Log,
+    log: LogArgument,
     given: Annotated[Given, typer.Argument(metavar="accept|decline|withdraw", help="The answer that was given.")],
     who: WhoOption,
     why: WhyOption,
@@ -102,32 +100,25 @@ def answer(
     """Write down the answer to an offer, where the new holder's system can't. Only an acceptance moves the baton."""
     from hub.relaylog.baton import Move
     from hub.store.decisions import Who
-    from hub.sync.baton import answered, standing
+    from hub.sync.baton import answered
 
-    with _tenant_of(config, log) as (hub, tenant):
-        offers = [each for each in standing(tenant, log)[1].open_offers if handover in ("", each.id)]
-        by = [each.from_holder if given is Given.WITHDRAW else each.to_holder for each in offers]
-        _ask(hub, tenant, log, by[0] if len(by) == 1 else None, Who(who, why))
-        answered(tenant, log, Move(given), Who(who, why), handover)
+    by = Who(who, why)
+    with _standing(config, log) as (hub, tenant, held, baton):
+        offers = [each for each in baton.open_offers if handover in ("", each.id)]
+        movers = [each.from_holder if given is Given.WITHDRAW else each.to_holder for each in offers]
+        _ask(hub, tenant, held, movers[0] if len(movers) == 1 else None, by)
+        answered(tenant, log, Move(given), by, handover)
         typer.echo("Written down. It goes out with the next sending.")
 
 
-def _ask(hub: Hub, tenant: Tenant, log_id: str, by: Actor | None, who: Who) -> None:
+def _ask(hub: Hub, tenant: Tenant, log: RelayLog, mover: Actor | None, by: Who) -> None:
     """Ask for the role to speak for whoever moves the baton: that holder's own, or the leader's of that holder's unit.
 
     Where it is not known who that is, those of the log are asked for.
     """
-    from dataclasses import replace
-
-    from hub.operate.roles import Act, facts_of
-    from hub.operate.settings.model import Role
     from hub.relaylog.model import OrgUnit
-    from hub.sync.baton import standing
 
-    log, _ = standing(tenant, log_id)
-    if by is not None:
-        unit = OrgUnit(name=by.unit, service=by.service) if by.unit else log.unit
-        log = log.model_copy(update={"holder": by, "unit": unit})
-    number = tenant.organisation_number
-    facts = replace(facts_of(log, settings_of(hub, number), ()), addressed_to=Role.HOLDER)
-    ask(hub, number, who.id, Act.DECIDE, facts, ("log", log_id), who.why)
+    if mover is not None:
+        unit = OrgUnit(name=mover.unit, service=mover.service) if mover.unit else log.unit
+        log = log.model_copy(update={"holder": mover, "unit": unit})
+    ask_as_holder(hub, tenant, log, by.id, by.why)

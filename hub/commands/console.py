@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hub.operate.report import InboxItem, TenantStatus, TraceLine
-from hub.service import Check
+from hub.service.check import Check
 from hub.store.connections import Stop, StopCode
 from hub.sync.context import Tenant
 from hub.sync.cycle import CycleResult
@@ -23,6 +23,16 @@ def table(title: str, *columns: str) -> Table:
     made = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, column in enumerate(columns):
         made.add_column(column, justify="left" if number == 0 else "right")
+    return made
+
+
+def listing(title: str, *columns: str, rows: Iterable[Sequence[str]] = ()) -> Table:
+    """Return a table of words, which are folded where there is little room."""
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
@@ -91,19 +101,20 @@ def short(connection: str) -> str:
 
 def show_held(held: dict[str, int]) -> None:
     """Show what is held, by reason."""
-    if held:
-        made = table("Held until released", "reason", "holds")
-        for reason, count in held.items():
-            made.add_row(reason, str(count))
-        console.print(made)
+    _show_counts("Held until released", "reason", "holds", held)
 
 
 def show_asked(asked: dict[str, int]) -> None:
     """Show what waits for people beside what is held: by kind, and by reason where it has one."""
-    if asked:
-        made = table("Asked of people", "what", "number")
-        for what, count in asked.items():
-            made.add_row(what, str(count))
+    _show_counts("Asked of people", "what", "number", asked)
+
+
+def _show_counts(title: str, what: str, number: str, counts: Mapping[str, int]) -> None:
+    """Show what was counted, where anything was."""
+    if counts:
+        made = table(title, what, number)
+        for name, count in counts.items():
+            made.add_row(name, str(count))
         console.print(made)
 
 

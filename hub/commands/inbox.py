@@ -5,12 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.commands.shared import CONFIG, ConfigOption, ask, opened, settings_of
+from hub.commands.shared import (
+    CONFIG,
+    ConfigOption,
+    JsonOption,
+    PurposeOption,
+    RevealedToOption,
+    WhyOption,
+    ask,
+    log_facts,
+    opened,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,10 +52,9 @@ class Kind(StrEnum):
 
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An id that `hub inbox list` shows.")]
-WhoOption = Annotated[
+DeciderOption = Annotated[
     str, typer.Option("--who", help="Your user id, of whoever it waits for; it stands in the log of events.")
 ]
-WhyOption = Annotated[str, typer.Option("--why", help="Your reason, in a few words; it is kept sealed.")]
 
 
 class NotThere(Exception):
@@ -60,7 +71,7 @@ def list_waiting(
     connection: Annotated[str, typer.Option("--connection", help="Only what is about this connection.")] = "",
     config: ConfigOption = CONFIG,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List what waits for a person. No one's data is shown, and reasons that reveal are not told."""
     from hub.commands.console import show_inbox
@@ -84,8 +95,8 @@ def _as_json(tenant: str, item: InboxItem) -> dict[str, str]:
 @app.command()
 def show(
     item_id: Id,
-    who: Annotated[str, typer.Option("--who", help="Your user id, with --reveal.")] = "",
-    purpose: Annotated[str, typer.Option("--purpose", help="What you need to see it for; it is kept sealed.")] = "",
+    who: RevealedToOption = "",
+    purpose: PurposeOption = "",
     config: ConfigOption = CONFIG,
     *,
     reveal: Annotated[
@@ -123,47 +134,45 @@ def _revealed(decisions: Decisions, item: InboxItem, who: Who) -> dict[str, str]
 def settle(
     item_id: Id,
     take: Annotated[str, typer.Option("--take", help="The connection whose value holds, or `log` for the log's own.")],
-    who: WhoOption,
+    who: DeciderOption,
     why: WhyOption,
     config: ConfigOption = CONFIG,
 ) -> None:
     """Choose which system's value holds in a conflict. The others are sent it; a new value is a new conflict."""
-    with _deciding(config, item_id, _who(who, why)) as (item, decisions):
+    by = _who(who, why)
+    with _deciding(config, item_id, by) as (item, decisions):
         tenant = decisions.tenant.organisation_number
-        full = take if take == "log" or "/" in take else f"{tenant}/{take}"
-        decisions.settle(item.id, full, _who(who, why))
+        decisions.settle(item.id, take if take == "log" or "/" in take else f"{tenant}/{take}", by)
         typer.echo("Settled. It goes out with the next sending.")
 
 
 @app.command()
-def release(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+def release(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
     """Let a hold go as it stands now. Another situation is held anew."""
-    _decide(config, item_id, lambda decisions: decisions.release(item_id, _who(who, why)), "Released.", _who(who, why))
+    _decide(config, item_id, who, why, "Released.", lambda decisions, by: decisions.release(item_id, by))
 
 
 @app.command()
 def accept(
     item_id: Id,
-    who: WhoOption,
+    who: DeciderOption,
     why: WhyOption,
     into: Annotated[str, typer.Option("--into", help="Of a match with several logs: the log to join.")] = "",
     config: ConfigOption = CONFIG,
 ) -> None:
     """Accept a proposal: two logs become one, a deletion is taken over, or a guardian is let into the log."""
-    _decide(
-        config, item_id, lambda decisions: decisions.accept(item_id, _who(who, why), into), "Accepted.", _who(who, why)
-    )
+    _decide(config, item_id, who, why, "Accepted.", lambda decisions, by: decisions.accept(item_id, by, into))
 
 
 @app.command()
-def refuse(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+def refuse(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
     """Refuse a proposal: two logs stay apart, what was deleted is written back, or a guardian stays out."""
-    _decide(config, item_id, lambda decisions: decisions.refuse(item_id, _who(who, why)), "Refused.", _who(who, why))
+    _decide(config, item_id, who, why, "Refused.", lambda decisions, by: decisions.refuse(item_id, by))
 
 
 @app.command()
 def replay(
-    who: WhoOption,
+    who: DeciderOption,
     why: WhyOption,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="In quarantine, or deliveries.")] = None,
     connection: Annotated[str, typer.Option("--connection", help="All in quarantine of this connection.")] = "",
@@ -178,20 +187,20 @@ def replay(
     """Take records in quarantine in again as they were kept, or try deliveries again that failed or are held."""
     if not (ids or connection or everything):
         raise NothingNamed("Name ids, or use --connection or --all")
+    by = _who(who, why)
     with opened(config) as hub:
         wanted = hub.connection(connection)[1].id if connection else ""
-        _ask_to_replay(hub, ids, wanted, _who(who, why))
-        tenants = hub.tenants.values()
-        told = [line for tenant in tenants for line in _replay(tenant, ids, wanted, _who(who, why), sent=sent)]
+        _ask_to_replay(hub, ids, wanted, by)
+        told = [line for tenant in hub.tenants.values() for line in _replay(tenant, ids, wanted, by, sent=sent)]
     if not told:
         raise NotThere("Nothing of this waits, or it is being taken in already. `hub inbox list` shows what waits")
     typer.echo("\n".join(told))
 
 
 @app.command()
-def close(item_id: Id, who: WhoOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+def close(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
     """Close a difference between source, hub and archive that you have looked into. A later count may find it again."""
-    _decide(config, item_id, lambda decisions: decisions.close(item_id, _who(who, why)), "Closed.", _who(who, why))
+    _decide(config, item_id, who, why, "Closed.", lambda decisions, by: decisions.close(item_id, by))
 
 
 @app.command()
@@ -203,12 +212,12 @@ def done(
     """Note that a unit no longer uses what it was sent, or that an individual plan is seen to."""
     from hub.sync.tasks import done as tick_off
 
-    _decide(config, item_id, lambda decisions: tick_off(decisions.tenant, item_id, who), "Done.", _who(who, ""))
+    _decide(config, item_id, who, "", "Done.", lambda decisions, by: tick_off(decisions.tenant, item_id, by.id))
 
 
 def _replay(tenant: Tenant, ids: list[str] | None, connection: str, who: Who, *, sent: bool | None) -> Iterator[str]:
     """Do what was asked of one municipality, and tell what came of it."""
-    from hub.service import owner
+    from hub.operate.process import owner
     from hub.sync.cycle import Cycle
     from hub.sync.replay import ask_replay, replay_delivery
 
@@ -249,47 +258,37 @@ def _deciding(
             item = Reports(hub.db).item(number, item_id)
             if item is not None:
                 if who is not None:
-                    _ask(hub, number, item, who, reveals=reveals)
+                    _ask(hub, tenant, item, who, reveals=reveals)
                 yield item, Decisions(tenant)
                 return
     raise NotThere("Nothing waits under this id. `hub inbox list` shows what does")
 
 
-def _ask(hub: Hub, number: str, item: InboxItem, who: Who, *, reveals: bool) -> None:
+def _ask(hub: Hub, tenant: Tenant, item: InboxItem, who: Who, *, reveals: bool) -> None:
     """Ask for the role that something takes. A conflict's values are the log's text; a reason alone is not."""
-    from dataclasses import replace
-
     from hub.operate.roles import Act
 
     opens = reveals and item.kind == Kind.CONFLICT
-    facts = _facts(hub, number, item, opens=opens)
+    facts = replace(_facts(hub, tenant, item, opens=opens), addressed_to=item.addressed_to)
     act = Act.READ if opens else Act.REASON if reveals else Act.DECIDE
-    ask(hub, number, who.id, act, replace(facts, addressed_to=item.addressed_to), (item.kind, item.id), who.why)
+    ask(hub, tenant, who.id, act, facts, (item.kind, item.id), who.why)
 
 
-def _facts(hub: Hub, number: str, item: InboxItem, *, opens: bool) -> LogFacts:
+def _facts(hub: Hub, tenant: Tenant, item: InboxItem, *, opens: bool) -> LogFacts:
     """Return what a role is held against: the log of a thing, and the unit that a task is for.
 
-    A log that does not open has no facts of its own: a task's unit still does what it is asked, and else only a role
-    that is granted for all units reaches it.
+    A task's unit does what it is asked also where the log does not open.
     """
-    from dataclasses import replace
-
-    from hub.operate.roles import LogFacts, facts_of, names_of
-    from hub.store.sealing import SealError
+    from hub.operate.roles import LogFacts, names_of
     from hub.sync.tasks import standing_tasks
 
-    if not item.log:
-        return LogFacts()
-    tenant, settings = hub.tenants[number], settings_of(hub, number)
+    facts = log_facts(hub, tenant, item.log, opens=opens) if item.log else LogFacts()
+    if item.kind != Kind.TASK:
+        return facts
     with tenant.db.read() as tx:
-        tasks = standing_tasks(tenant, tx, [item.log]).get(item.log, []) if item.kind == Kind.TASK else []
-        try:
-            facts = facts_of(tenant.logs.load(tx, item.log).log, settings, None if opens else ())
-        except SealError:
-            facts = LogFacts()
+        tasks = standing_tasks(tenant, tx, [item.log]).get(item.log, [])
     asked = {row.unit_id for row in tasks if row.task_id == item.id} - {""}
-    return replace(facts, unit=facts.unit | names_of(asked, settings))
+    return replace(facts, unit=facts.unit | names_of(asked, settings_of(hub, tenant)))
 
 
 def _ask_to_replay(hub: Hub, ids: list[str] | None, connection: str, who: Who) -> None:
@@ -307,10 +306,14 @@ def _ask_to_replay(hub: Hub, ids: list[str] | None, connection: str, who: Who) -
         if ids is None and connection.partition("/")[0] in ("", number):
             found = [("tenant", number)]
         for subject in found:
-            ask(hub, number, who.id, Act.DECIDE, facts, subject, who.why)
+            ask(hub, tenant, who.id, Act.DECIDE, facts, subject, who.why)
 
 
-def _decide(config: Path, item_id: str, decide: Callable[[Decisions], None], said: str, who: Who) -> None:
-    with _deciding(config, item_id, who) as (_, decisions):
-        decide(decisions)
+def _decide(
+    config: Path, item_id: str, who: str, why: str, said: str, decide: Callable[[Decisions, Who], None]
+) -> None:
+    """Have something decided in a person's name, and say so."""
+    by = _who(who, why)
+    with _deciding(config, item_id, by) as (_, decisions):
+        decide(decisions, by)
         typer.echo(said)

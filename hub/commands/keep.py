@@ -24,7 +24,7 @@ def wipe(
     `hub run` does it by itself each night. Nothing is wiped before the archive's proof. It cannot be undone, by a
     backup neither.
     """
-    from hub.service import Wiping, wiped
+    from hub.service.wipe import Wiping, wiped
 
     told = {
         Wiping.ARCHIVED: "archived",
@@ -36,7 +36,7 @@ def wipe(
             for log_id, why in wiped(hub, tenant, who, dry_run=dry_run):
                 said = "" if why is Wiping.DAMAGED else "would be wiped, " if dry_run else "wiped, "
                 typer.echo(f"log {log_id}: {said}{told[why]}")
-            if settings_of(hub, tenant.organisation_number).wipe_after is None:
+            if settings_of(hub, tenant).wipe_after is None:
                 remedy = "Decide for how long, and write `wipe_after: 90d` in tenant.yaml"
                 typer.echo(f"{tenant.name}: archived logs stay. {remedy}")
         if not dry_run:

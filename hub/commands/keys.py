@@ -13,6 +13,7 @@ from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened
 
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
+    from hub.operate.settings import HubSettings, TenantSettings
     from hub.store.sealing import KeyFile, KeyText
     from hub.store.wrapped import WrappedKeyFile
 
@@ -46,11 +47,7 @@ def wrap(
     from hub.bootstrap import read_settings, system_clock, wrapped_keys
     from hub.store.sealing import KeyFile
 
-    settings = read_settings(config, os.environ)
-    known = {each.organisation_number: each.key_service for each in settings.tenants}
-    if tenant not in known:
-        raise NoKeyFile(f"No such municipality. Known: {', '.join(known)}")
-    service = known[tenant]
+    service = _settings_of(read_settings(config, os.environ), tenant).key_service
     if service is None:
         raise NoKeyFile(f"{tenant}: no key_service. Write one into its tenant.yaml, in the place of key_file")
     if service.wrapped.exists():
@@ -120,7 +117,11 @@ def backup(
 def _source(hub: Hub, tenant: str) -> KeyFile | KeyText | WrappedKeyFile:
     from hub.bootstrap import key_source, system_clock
 
-    for settings in hub.settings.tenants:
-        if settings.organisation_number == tenant:
-            return key_source(settings, system_clock())
-    raise NoKeyFile(f"No such municipality. Known: {', '.join(hub.tenants)}")
+    return key_source(_settings_of(hub.settings, tenant), system_clock())
+
+
+def _settings_of(settings: HubSettings, tenant: str) -> TenantSettings:
+    known = {each.organisation_number: each for each in settings.tenants}
+    if tenant not in known:
+        raise NoKeyFile(f"No such municipality. Known: {', '.join(known)}")
+    return known[tenant]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hub.commands.shared import CONFIG, ConfigOption, TenantOption, the_tenant
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -25,18 +27,11 @@ app = typer.Typer(
 
 Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Mapping files; the shipped if none.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="A mapping file, or the id of a shipped mapping.")]
-ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
-TenantOption = Annotated[str, typer.Option("--tenant", help="Organisation number; not needed where there is one.")]
 WhoOption = Annotated[str, typer.Option("--who", help="User id of who decides; your own if left out.")]
-CONFIG = Path("config")
 
 
 class NoSuchFile(Exception):
     """A record's file isn't there."""
-
-
-class UnknownTenant(Exception):
-    """A configuration doesn't have the municipality, or has several and none was named."""
 
 
 @app.command()
@@ -59,11 +54,11 @@ def run_tests(
     every: Annotated[bool, typer.Option("--all", help="The shipped mappings, too.")] = False,
 ) -> None:
     """Run the cases beside mappings, then the laws on their records: what is written can be read, and stays."""
-    from hub.commands.console import console
+    from hub.commands.console import console, listing
     from hub.operate.mappings.checks import outcomes
     from hub.operate.mappings.files import opened
 
-    shown, failed = _table("Tests", "mapping", "sample", "test", "result"), False
+    shown, failed = listing("Tests", "mapping", "sample", "test", "result"), False
     for path in dict.fromkeys([*_paths(files), *(_paths(None) if every else [])]):
         mapping = opened(path)
         results = outcomes(mapping, path.parent)
@@ -118,13 +113,13 @@ def coverage(
     file: File, samples: Annotated[list[Path], typer.Argument(metavar="SAMPLES...", help="Records at hand.")]
 ) -> None:
     """Show how often each source field is filled, and whether a rule reads it."""
-    from hub.commands.console import console
+    from hub.commands.console import console, listing
     from hub.operate.mappings.files import mapping_path, opened
     from hub.operate.mappings.records import record_of
     from hub.operate.mappings.views import coverage as covered
 
     mapping = opened(mapping_path(file))
-    shown = _table(mapping.id, "source field", "filled", "read")
+    shown = listing(mapping.id, "source field", "filled", "read")
     for one in covered(mapping, (record_of(_there(path), mapping) for path in samples)):
         shown.add_row(
             one.place, f"{one.records} of {one.of}", "yes" if one.read else "no", style=_style(marked=not one.read)
@@ -135,12 +130,12 @@ def coverage(
 @app.command()
 def diff(one: File, other: File) -> None:
     """Show which rules two mappings don't share, by canonical path."""
-    from hub.commands.console import console
+    from hub.commands.console import console, listing
     from hub.operate.mappings.files import mapping_path, rules_of
     from hub.operate.mappings.views import differing_rules
 
     found = differing_rules(rules_of(mapping_path(one)), rules_of(mapping_path(other)))
-    shown = _table(f"{one} and {other}", "path", "change", "before", "after")
+    shown = listing(f"{one} and {other}", "path", "change", "before", "after")
     for each in found:
         change = "added" if not each.before else "changed" if each.after else "removed"
         shown.add_row(each.path, change, each.before, each.after)
@@ -189,12 +184,12 @@ def versions(
     tenant: TenantOption = "",
 ) -> None:
     """List the frozen versions of a mapping: who froze each and when, which is active, and by whom since when."""
-    from hub.commands.console import console
+    from hub.commands.console import console, listing
     from hub.store.mappingversions import versions as kept
 
     with _store(config, tenant) as (number, db), db.read() as tx:
         found = kept(tx, number, mapping)
-    shown = _table(f"Frozen for {number}", "mapping", "version", "frozen", "by", "active", "last activated", "by")
+    shown = listing(f"Frozen for {number}", "mapping", "version", "frozen", "by", "active", "last activated", "by")
     for one in found:
         shown.add_row(
             one.mapping, str(one.version), _moment(one.frozen_at), one.frozen_by, "yes" if one.active else "",
@@ -226,14 +221,12 @@ def _store(config: Path, tenant: str) -> Iterator[tuple[str, Database]]:
     from hub.store.database import open_database
 
     settings = read_settings(config, os.environ)
-    numbers = [one.organisation_number for one in settings.tenants]
-    if (tenant or len(numbers) != 1) and tenant not in numbers:
-        raise UnknownTenant(f"Name one municipality with --tenant: {', '.join(numbers)}")
+    number = the_tenant([one.organisation_number for one in settings.tenants], tenant)
     settings.data.mkdir(parents=True, exist_ok=True)
     db = open_database(settings.database.get_secret_value())
     try:
         db.migrate()
-        yield tenant or numbers[0], db
+        yield number, db
     finally:
         db.close()
 
@@ -252,17 +245,10 @@ def _there(path: Path) -> Path:
     return path
 
 
-def _table(title: str, *columns: str) -> Table:
-    from rich.table import Table
-
-    made = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    return made
-
-
 def _lines(title: str, lines: Sequence[Line]) -> Table:
-    made = _table(title, "place", "value", "")
+    from hub.commands.console import listing
+
+    made = listing(title, "place", "value", "")
     for line in lines:
         made.add_row(line.place, line.value, line.mark, style=_style(marked=bool(line.mark)))
     return made

@@ -15,11 +15,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.commands.shared import CONFIG, ConfigOption, ask, opened, settings_of
+from hub.commands.shared import (
+    CONFIG,
+    ConfigOption,
+    Language,
+    LogArgument,
+    WhoOption,
+    WhyOption,
+    ask_as_holder,
+    opened,
+    tenant_of,
+)
 
 if TYPE_CHECKING:
-    from hub.bootstrap import Hub
-    from hub.sync.context import Tenant
     from hub.sync.plans import Asked, Planner
 
 app = typer.Typer(help="The individual plan after a log that was closed for one.", no_args_is_help=True)
@@ -27,21 +35,13 @@ app = typer.Typer(help="The individual plan after a log that was closed for one.
 LEAD = "lead"
 """How the line of the plan's leader begins in the file of people."""
 
-Log = Annotated[str, typer.Argument(metavar="LOG", help="The hub's id of the log, as `hub inbox show` tells it.")]
-WhoOption = Annotated[str, typer.Option("--who", help="Your user id; it is kept.")]
-WhyOption = Annotated[str, typer.Option("--why", help="Your reason, in a few words; it is kept sealed.")]
-
-
-class NoSuchLog(Exception):
-    """No municipality here has this log."""
-
 
 class BadPeople(Exception):
     """The file of people can't be read. Says which line, never what stands there."""
 
 
 @app.command()
-def show(log: Log, who: WhoOption, config: ConfigOption = CONFIG) -> None:
+def show(log: LogArgument, who: WhoOption, config: ConfigOption = CONFIG) -> None:
     """Tell where the plan would be made, what stops that, and who can be ticked. Nobody is named."""
     from hub.relaylog.model import Guardian
     from hub.relaylog.planning import BEFORE
@@ -60,8 +60,24 @@ def show(log: Log, who: WhoOption, config: ConfigOption = CONFIG) -> None:
 
 
 @app.command()
+def affiliations(
+    log: LogArgument,
+    who: WhoOption,
+    language: Annotated[Language, typer.Option("--language", help="Of the names.")] = "nb",
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Ask the system where the plan can belong: ids, as `hub plan create --affiliation` takes one, and names."""
+    with _planner(config, log, who, calls=True) as planner:
+        found = planner.affiliations(log, language)
+    for each in found:
+        typer.echo(f"{each.id}  {each.name}")
+    if not found:
+        typer.echo("The system lists none.")
+
+
+@app.command()
 def create(
-    log: Log,
+    log: LogArgument,
     people: Annotated[
         str,
         typer.Option(
@@ -76,6 +92,9 @@ def create(
         list[str] | None,
         typer.Option("--participant", metavar="ID", help="One who takes part, as `hub plan show` lists; repeat it."),
     ] = None,
+    affiliation: Annotated[
+        str, typer.Option("--affiliation", metavar="ID", help="Where it belongs, as `hub plan affiliations` lists.")
+    ] = "",
     config: ConfigOption = CONFIG,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="You know what it does, and are not asked.")] = False,
@@ -84,7 +103,7 @@ def create(
     from hub.relaylog.planning import BEFORE
     from hub.store.decisions import Who
 
-    asked = _asked(people, participant or [])
+    asked = replace(_asked(people, participant or []), affiliation=affiliation)
     typer.echo(f"{BEFORE.en} Participants ticked: {len(asked.ticked)}.")
     if not yes:
         typer.confirm("Make it?", abort=True)
@@ -128,25 +147,12 @@ def _asked(people: str, ticked: list[str]) -> Asked:
 @contextmanager
 def _planner(config: Path, log_id: str, who: str, *, calls: bool = False) -> Iterator[Planner]:
     """Find who makes plans for the municipality of a log, after asking for the holder's role. Raises NotAllowed."""
-    from hub.operate.opened import municipality_of
-    from hub.service import owner
+    from hub.operate.process import owner
     from hub.sync.plans import Planner
 
     with opened(config, calls=calls) as hub:
-        number = municipality_of(hub.db, log_id)
-        if number is None or number not in hub.tenants:
-            raise NoSuchLog("No log has this id. `hub inbox list --kind task` and `hub inbox show` tell ids")
-        _ask(hub, hub.tenants[number], log_id, who)
-        yield Planner(hub.tenants[number], owner())
-
-
-def _ask(hub: Hub, tenant: Tenant, log_id: str, who: str) -> None:
-    """Ask for the role that a plan waits for."""
-    from hub.operate.roles import Act, facts_of
-    from hub.relaylog.gates import Decider
-
-    number = tenant.organisation_number
-    with tenant.db.read() as tx:
-        log = tenant.logs.load(tx, log_id).log
-    facts = replace(facts_of(log, settings_of(hub, number), ()), addressed_to=str(Decider.HOLDER))
-    ask(hub, number, who, Act.DECIDE, facts, ("log", log_id))
+        tenant = tenant_of(hub, log_id, "`hub inbox list --kind task` and `hub inbox show` tell ids")
+        with tenant.db.read() as tx:
+            log = tenant.logs.load(tx, log_id).log
+        ask_as_holder(hub, tenant, log, who)
+        yield Planner(tenant, owner())

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
+from hub.commands.shared import (
+    CONFIG,
+    ConfigOption,
+    Language,
+    LogArgument,
+    TenantOption,
+    WhoOption,
+    ask,
+    opened,
+    settings_of,
+    tenant_of,
+    the_tenant,
+    write_private,
+)
 
+if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.operate.roles import Act, LogFacts
     from hub.operate.sendings import Range, Sendings
@@ -35,23 +47,7 @@ Recipient = Literal["ppt", "child_welfare", "new_municipality"]
 Reader = Literal["child", "guardian"]
 """Whom a page about what was shared is written for."""
 
-Language = Literal["nb", "nn", "en"]
-"""The language of a paper."""
-
-LogArgument = Annotated[str, typer.Argument(metavar="LOG", help="The log's id.")]
-WhoOption = Annotated[str, typer.Option("--who", help="Your user id; it stands in the log of events.")]
-ConfigOption = Annotated[Path, typer.Option("--config", help="The configuration folder.", envvar="STAFETTHUB_CONFIG")]
-TenantOption = Annotated[str, typer.Option("--tenant", help="Organisation number; not needed where there is one.")]
-CONFIG = Path("config")
 _DAY = "%Y-%m-%d"
-
-
-class UnknownLog(Exception):
-    """No municipality of the configuration has the log."""
-
-
-class UnknownTenant(Exception):
-    """A configuration doesn't have the municipality, or has several and none was named."""
 
 
 class BadOption(Exception):
@@ -75,14 +71,14 @@ def document(
     from hub.documents.summary import RECIPIENTS
     from hub.operate.opened import Opener, parts_for, summary_pdf
 
-    with _opened(config) as hub:
-        tenant = _tenant_of(hub, log)
+    with opened(config) as hub:
+        tenant = tenant_of(hub, log)
         opener, today = Opener(tenant.db, tenant.logs, who), tenant.today()
         found, reader, rules = opener.log_to_share(log), RECIPIENTS[recipient], tenant.rules(today)
         _ask_to_read(hub, tenant, who, found, parts_for(found, reader, today, rules), purpose)
         made = summary_pdf(found, reader, purpose, tenant.name, today, rules)
         opener.noted(log, "copy_for_new_municipality" if recipient == "new_municipality" else "summary", tenant.now())
-    _write(out, made)
+    write_private(out, made)
 
 
 @app.command()
@@ -101,8 +97,8 @@ def shared(
 
     if out.suffix not in (".pdf", ".txt"):
         raise BadOption("--out: name a file that ends in .pdf or .txt")
-    with _opened(config) as hub:
-        tenant = _tenant_of(hub, log)
+    with opened(config) as hub:
+        tenant = tenant_of(hub, log)
         opener, today = Opener(tenant.db, tenant.logs, who), tenant.today()
         found = opener.log(log)
         _ask_to_read(hub, tenant, who, found, (), reader)
@@ -117,7 +113,7 @@ def shared(
         )
         made = shared_pdf(page) if out.suffix == ".pdf" else shared_text(page).encode()
         opener.noted(log, f"shared_{reader}", tenant.now())
-    _write(out, made)
+    write_private(out, made)
 
 
 @app.command()
@@ -132,24 +128,23 @@ def insight(
     who: WhoOption,
 ) -> None:
     """Tell who has opened a child's log, and which systems were sent it. A wiped log is found by its id alone."""
-    from hub.commands.console import console
-    from hub.commands.shared import ask
+    from hub.commands.console import console, listing
     from hub.operate.insight import HEAD, cells, seen
     from hub.operate.roles import Act, LogFacts
     from hub.store.events import Action, append
 
     if (child is None) == (not log):
         raise BadOption("Name a file with the child's national id, - for stdin, or --log")
-    with _opened(config) as hub:
-        found = _tenant_of(hub, log) if log else _tenant(hub, tenant)
+    with opened(config) as hub:
+        found = tenant_of(hub, log) if log else _tenant(hub, tenant)
         number = found.organisation_number
-        ask(hub, number, who, Act.INSIGHT, LogFacts(), ("tenant", number))
+        ask(hub, found, who, Act.INSIGHT, LogFacts(), ("tenant", number))
         log_ids = [log] if child is None else _logs_of(found, child)
         lines = seen(found.db, number, log_ids)
         with found.db.write() as tx:
             for log_id in log_ids:
                 append(tx, number, Action.PERSON_REPORT_MADE, "log", log_id, who, found.now(), report="insight")
-    console.print(_table(f"{len(log_ids)} logs", *HEAD, rows=map(cells, lines)))
+    console.print(listing(f"{len(log_ids)} logs", *HEAD, rows=map(cells, lines)))
 
 
 @app.command()
@@ -165,28 +160,26 @@ def control(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Show what a leader controls in a unit's open logs two or three times a year. Ids and dates, no names."""
-    from hub.commands.console import console
+    from hub.commands.console import console, listing
     from hub.documents import control as paper
-    from hub.documents.words import local_day
-    from hub.operate.control import control_round, logs_of_unit, unarchived_of_unit
+    from hub.operate.control import control_round, logs_of_unit
     from hub.operate.roles import Act, LogFacts
 
-    with _opened(config) as hub:
+    with opened(config) as hub:
         found = _tenant(hub, tenant)
         day = on.date() if on else found.today()
         names = _names_of(hub, found, unit)
         _ask_for_report(hub, found, who, Act.CONTROL, LogFacts(unit=frozenset(names)))
-        page = control_round(logs_of_unit(found.db, found.logs, names), names[0], day, idle_days=idle_days)
-        waiting = unarchived_of_unit(found.db, found.logs, names)
-    console.print(_table(paper.title(page, language), *paper.heads(language), rows=paper.lines(page, language)))
+        of_unit = logs_of_unit(found.db, found.logs, names)
+        page = control_round(of_unit.open, names[0], day, waiting=of_unit.waiting, idle_days=idle_days)
+    console.print(listing(paper.title(page, language), *paper.heads(language), rows=paper.lines(page, language)))
     console.print(paper.terms(page, language), paper.UNKNOWN.text(language), sep="\n", soft_wrap=True)
-    for each in waiting:
-        told = paper.NOT_ARCHIVED.text(language).format(log=each.log_id, day=local_day(each.since).isoformat())
+    for told in paper.not_archived(page, language):
         console.print(told, soft_wrap=True)
     if csv:
-        _write(csv, paper.control_csv(page))
+        write_private(csv, paper.control_csv(page))
     if pdf:
-        _write(pdf, paper.control_pdf(page, found.name, language))
+        write_private(pdf, paper.control_pdf(page, found.name, language))
 
 
 @app.command()
@@ -201,9 +194,8 @@ def remind(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show each message; send and store nothing.")] = False,
 ) -> None:
     """Send each unit's address what a control round of it finds, once a day. Counts and log ids, no names."""
-    from hub.commands.shared import opened
     from hub.operate.reminders import Outcome
-    from hub.service import remind_now, reminders
+    from hub.service.remind import remind_now, reminders
 
     with opened(config) as hub:
         found = _tenant(hub, tenant)
@@ -230,17 +222,17 @@ def breach(
     config: ConfigOption = CONFIG,
 ) -> None:
     """List which logs, parts and readers a faulty period reached. Ids, codes and counts; no one's data."""
-    from hub.commands.console import console
+    from hub.commands.console import console, listing
     from hub.operate.breach import HEAD, breach_csv, cells, reach
     from hub.operate.roles import Act, LogFacts
 
     within = _range(since, until)
-    with _opened(config) as hub:
+    with opened(config) as hub:
         found = hub.connection(connection)[0] if connection else _tenant(hub, tenant)
         asked = hub.connection(connection)[1].id if connection else ""
         _ask_for_report(hub, found, who, Act.BREACH, LogFacts())
         sent = _sendings(found).between(within, asked)
-    console.print(_table(f"{since} – {until}", *HEAD, rows=map(cells, sent)))
+    console.print(listing(f"{since} – {until}", *HEAD, rows=map(cells, sent)))
     counts = reach(sent)
     console.print(
         f"{counts.sendings} sendings, {counts.logs} logs, {counts.children} children, at most {counts.persons} persons "
@@ -248,7 +240,7 @@ def breach(
         soft_wrap=True,
     )
     if csv:
-        _write(csv, breach_csv(sent))
+        write_private(csv, breach_csv(sent))
 
 
 @app.command()
@@ -263,38 +255,24 @@ def privacy(
     from hub.operate.privacy import privacy_page
 
     found = {each.organisation_number: each for each in read_settings(config, os.environ).tenants}
-    if (tenant or len(found) != 1) and tenant not in found:
-        raise UnknownTenant(f"Name one municipality with --tenant: {', '.join(found)}")
     specs = {name: system.spec for name, system in SYSTEMS.items()}
     day = on.date() if on else date.today()  # noqa: DTZ011 - the day where the page is made
-    _write(out, privacy_page(found[tenant] if tenant else next(iter(found.values())), day, specs).encode())
-
-
-@contextmanager
-def _opened(config: Path) -> Iterator[Hub]:
-    """Open the hub of a configuration; no system is called."""
-    from hub.bootstrap import open_hub, read_settings, system_clock
-
-    with open_hub(read_settings(config, os.environ), system_clock()) as hub:
-        yield hub
+    write_private(out, privacy_page(found[the_tenant(found, tenant)], day, specs).encode())
 
 
 def _ask_to_read(hub: Hub, tenant: Tenant, who: str, log: RelayLog, parts: Collection[Part], purpose: str) -> None:
     """Ask for a role to open a log; `parts` are those whose text is opened."""
-    from hub.commands.shared import ask, settings_of
     from hub.operate.roles import Act, facts_of
 
-    number = tenant.organisation_number
-    ask(hub, number, who, Act.READ, facts_of(log, settings_of(hub, number), parts), ("log", log.id), purpose)
+    ask(hub, tenant, who, Act.READ, facts_of(log, settings_of(hub, tenant), parts), ("log", log.id), purpose)
 
 
 def _ask_for_report(hub: Hub, tenant: Tenant, who: str, act: Act, facts: LogFacts) -> None:
     """Ask for a role to make a report, and write down that it is made."""
-    from hub.commands.shared import ask
     from hub.store.events import Action, append
 
     number = tenant.organisation_number
-    ask(hub, number, who, act, facts, ("tenant", number))
+    ask(hub, tenant, who, act, facts, ("tenant", number))
     with tenant.db.write() as tx:
         append(tx, number, Action.PERSON_REPORT_MADE, "tenant", number, who, tenant.now(), report=act.value)
 
@@ -313,28 +291,15 @@ def _logs_of(tenant: Tenant, child: Path) -> list[str]:
 
 
 def _tenant(hub: Hub, number: str) -> Tenant:
-    if (number or len(hub.tenants) != 1) and number not in hub.tenants:
-        raise UnknownTenant(f"Name one municipality with --tenant: {', '.join(hub.tenants)}")
-    return hub.tenants[number] if number else next(iter(hub.tenants.values()))
+    return hub.tenants[the_tenant(hub.tenants, number)]
 
 
 def _names_of(hub: Hub, tenant: Tenant, asked: str) -> list[str]:
     """Return all that a configured unit goes by, its name first; what was asked for alone where none is meant."""
-    number = tenant.organisation_number
-    for unit in (unit for each in hub.settings.tenants if each.organisation_number == number for unit in each.units):
+    for unit in settings_of(hub, tenant).units:
         if asked in (unit.id, unit.name, unit.organisation_number):
             return [unit.name, unit.id, unit.organisation_number]
     return [asked]
-
-
-def _tenant_of(hub: Hub, log_id: str) -> Tenant:
-    """Find the municipality that has a log."""
-    from hub.operate.opened import municipality_of
-
-    number = municipality_of(hub.db, log_id)
-    if number is None or number not in hub.tenants:
-        raise UnknownLog("No log has this id. `hub inbox list` and `hub report control` show ids")
-    return hub.tenants[number]
 
 
 def _sendings(tenant: Tenant) -> Sendings:
@@ -363,25 +328,3 @@ def _instant(text: str, option: str, days: int = 0) -> datetime:
     except ValueError:
         raise BadOption(f"{option}: write a day like 2026-11-02, or an instant like 2026-11-02T08:00") from None
     return at if at.tzinfo else at.replace(tzinfo=OSLO)
-
-
-def _table(title: str, *columns: str, rows: Iterable[tuple[str, ...]]) -> Table:
-    from rich.table import Table
-
-    made = Table(title=title, title_justify="left", header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone can read."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), 0o600)  # one that was there may have been open to others
-            file.write(content)
-    except OSError as error:
-        raise BadOption(f"The file cannot be written ({error.strerror}). Name one in a folder that is there") from None
-    typer.echo(f"Made {path}")

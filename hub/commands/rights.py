@@ -11,19 +11,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from hub.commands.shared import CONFIG, ConfigOption, ask, opened, settings_of
+from hub.commands.shared import (
+    CONFIG,
+    ConfigOption,
+    JsonOption,
+    Language,
+    PurposeOption,
+    RevealedToOption,
+    WhoOption,
+    ask,
+    log_facts,
+    opened,
+    settings_of,
+    tenant_of,
+    write_private,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy import Row
 
     from hub.bootstrap import Hub
-    from hub.operate.roles import Act, LogFacts
+    from hub.operate.roles import Act
     from hub.relaylog.rights import Basis
     from hub.sync.context import Tenant
     from hub.sync.rights import RightsCases, Standing
@@ -36,8 +49,9 @@ app = typer.Typer(
 )
 
 CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, as `hub rights list` shows it.")]
-WhoOption = Annotated[str, typer.Option("--who", help="Your user id; it is kept.")]
 Sealed = "in a few words, kept sealed; - reads stdin"
+LETTER = "letter"
+"""What a case is opened for when its letter is written."""
 
 
 class Kind(StrEnum):
@@ -59,7 +73,7 @@ class By(StrEnum):
 
 
 class NoSuchCase(Exception):
-    """No municipality here has this case or log."""
+    """No municipality here has this case."""
 
 
 class BadAnswer(Exception):
@@ -79,18 +93,14 @@ def open_case(
     config: ConfigOption = CONFIG,
 ) -> None:
     """Write a demand down. An objection or a demand for restriction stops every sending of the log at once."""
-    from hub.operate.opened import municipality_of
     from hub.operate.roles import Act
     from hub.relaylog.rights import AskedBy, RightsKind
     from hub.store.rights import Demand
 
     words = _words(asks)
     with opened(config) as hub:
-        number = municipality_of(hub.db, log)
-        if number is None or number not in hub.tenants:
-            raise NoSuchCase("No log has this id. `hub inbox list` and `hub report insight` tell ids")
-        tenant = hub.tenants[number]
-        ask(hub, number, who, Act.RIGHTS, _facts(hub, tenant, log), ("log", log), words)
+        tenant = tenant_of(hub, log, "`hub inbox list` and `hub report insight` tell ids")
+        ask(hub, tenant, who, Act.RIGHTS, log_facts(hub, tenant, log), ("log", log), words)
         day = _day(asked_on) if asked_on else tenant.today()
         demand = Demand(_code(RightsKind, kind.value), log, _code(AskedBy, asked_by.value), day, words)
         case_id = _cases(hub, tenant).open(demand, who)
@@ -104,7 +114,7 @@ def list_cases(
     config: ConfigOption = CONFIG,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are carried out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List cases, what is due first before the others. Nobody is named."""
     from hub.store.rights import Rights
@@ -129,8 +139,8 @@ def list_cases(
 @app.command()
 def show(
     case: CaseId,
-    who: Annotated[str, typer.Option("--who", help="Your user id, with --reveal.")] = "",
-    purpose: Annotated[str, typer.Option("--purpose", help="What you need to see it for; it is kept sealed.")] = "",
+    who: RevealedToOption = "",
+    purpose: PurposeOption = "",
     config: ConfigOption = CONFIG,
     *,
     reveal: Annotated[
@@ -147,12 +157,72 @@ def show(
         if not reveal:
             _show(standing)
             return
-        facts = _facts(hub, tenant, standing.case.log_id, opens=True)
-        ask(hub, tenant.organisation_number, who, Act.READ, facts, ("log", standing.case.log_id), purpose)
+        facts = log_facts(hub, tenant, standing.case.log_id, opens=True)
+        ask(hub, tenant, who, Act.READ, facts, ("log", standing.case.log_id), purpose)
         said = _cases(hub, tenant).opened(case, Who(who, purpose))
         typer.echo(f"asks: {said.asks}")
+        for each in said.extensions:
+            typer.echo(f"takes longer: {each}")
         for each in said.assessments:
             typer.echo(f"assessment: {each}")
+
+
+@app.command()
+def extend(
+    case: CaseId,
+    who: WhoOption,
+    months: Annotated[int, typer.Option("--months", min=1, max=2, help="By how many; two in sum at most.")],
+    why: Annotated[str, typer.Option("--why", help=f"Why, as whoever asked is to read it, {Sealed}.")],
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Give the answer more time, within the first month. Tell whoever asked by then: `hub rights letter`."""
+    from hub.operate.roles import Act
+    from hub.store.decisions import Who
+
+    words = _words(why)
+    with _case(config, case) as (hub, tenant, standing):
+        _ask(hub, tenant, standing, Act.RULE_RIGHTS, who, words)
+        cases = _cases(hub, tenant)
+        cases.extend(case, months, Who(who, words))
+        _show(cases.standing(case))
+
+
+@app.command()
+def letter(
+    case: CaseId,
+    who: WhoOption,
+    reasons: Annotated[
+        str,
+        typer.Option(
+            "--reasons", help="Why it was decided so, as whoever asked is to read it; not kept; - reads stdin."
+        ),
+    ] = "",
+    to: Annotated[Path | None, typer.Option("--to", help="The text file to write; the screen if left out.")] = None,
+    language: Annotated[Language | None, typer.Option("--language", help="That of the log if left out.")] = None,
+    config: ConfigOption = CONFIG,
+) -> None:
+    """Make the letter to whoever asked: what was decided, or why it takes longer. You read it, and you send it."""
+    from hub.documents.letter import letter_text
+    from hub.operate.letter import check_letter, letter_of
+    from hub.operate.roles import Act
+    from hub.store.decisions import Who
+
+    words = _words(reasons)
+    with _case(config, case) as (hub, tenant, standing):
+        row, said, spoken = standing.case, None, settings_of(hub, tenant).language
+        check_letter(row, words)
+        if row.decision is not None and row.sealed_detail is None:  # the log is deleted, and with it the words
+            _ask(hub, tenant, standing, Act.RIGHTS, who, LETTER)
+        else:
+            ask(hub, tenant, who, Act.READ, log_facts(hub, tenant, row.log_id, opens=True), ("log", row.log_id), LETTER)
+            said = _cases(hub, tenant).opened(case, Who(who, LETTER))
+            with tenant.db.read() as tx:
+                spoken = tenant.logs.load(tx, row.log_id).log.language
+        made = letter_text(letter_of(row, said, words, tenant.name, tenant.today(), language or spoken))
+    if to is None:
+        typer.echo(made, nl=False)
+    else:
+        write_private(to, made.encode())
 
 
 @app.command()
@@ -226,7 +296,7 @@ def _forget(hub: Hub) -> None:
 def _stands(row: Row[Any]) -> str:
     """Tell where a case is, in codes and days."""
     if row.state == "open":
-        return f"open, answer by {row.due_on}"
+        return f"open, answer by {row.due_on}{', extended' if row.extended_by else ''}"
     return f"{row.state}: {row.decision} on the basis {row.basis}, by {row.decided_by} on {row.decided_at:%Y-%m-%d}"
 
 
@@ -235,6 +305,9 @@ def _show(standing: Standing) -> None:
     typer.echo(f"{row.kind}: {_stands(row)}")
     typer.echo(f"  log {row.log_id}")
     typer.echo(f"  asked by {row.asked_by} on {row.asked_on}, written down by {row.opened_by}")
+    if row.extended_by:
+        more = f"{_months(row)} to {row.due_on}, by {row.extended_by} on {row.extended_at:%Y-%m-%d}; why is sealed"
+        typer.echo(f"  extended by {more}")
     for one in standing.receivers:
         when = (
             f"receipt {one.receipt or 'without a number'} of {one.received_at:%Y-%m-%d %H:%M}"
@@ -265,15 +338,35 @@ def _next(row: Row[Any]) -> Iterator[str]:
         who_for = "child" if row.asked_by == By.CHILD else "guardian"
         yield f"the answer: hub report shared {row.log_id} --for {who_for} --out FILE.pdf --who …  tells who got what"
     if row.state == "open":
+        yield from _more_time(row)
         yield f"hub rights decide {row.case_id} --grant --basis … --assessment … --who …  (or --refuse)"
     elif row.state == "decided":
+        yield f"hub rights letter {row.case_id} --who …  the letter to whoever asked; --reasons … where it is refused"
         yield f"hub rights done {row.case_id} --who …  when it is carried out and whoever asked has been told"
     if row.kind in (Kind.OBJECTION, Kind.RESTRICTION) and row.decision != "refused":
         yield "nothing of the log is sent until the case is decided against"
 
 
+def _more_time(row: Row[Any]) -> Iterator[str]:
+    """Yield what can be done within the first month about the time to answer."""
+    from hub.relaylog.rights import EXTENSION, due_on, months_extended
+
+    first, months = due_on(row.asked_on), months_extended(row.asked_on, row.due_on)
+    if months:
+        yield f"tell whoever asked by {first} that it takes longer and why: hub rights letter {row.case_id} --who …"
+    if months < EXTENSION:
+        yield f"hub rights extend {row.case_id} --months … --why … --who …  until {first}, if it takes longer"
+
+
+def _months(row: Row[Any]) -> str:
+    from hub.relaylog.rights import months_extended
+
+    months = months_extended(row.asked_on, row.due_on)
+    return "1 month" if months == 1 else f"{months} months"
+
+
 def _as_json(tenant: Tenant, row: Row[Any]) -> dict[str, str]:
-    names = ("case_id", "log_id", "kind", "state", "asked_by", "decision", "basis", "decided_by")
+    names = ("case_id", "log_id", "kind", "state", "asked_by", "decision", "basis", "decided_by", "extended_by")
     days = {name: getattr(row, name).isoformat() for name in ("asked_on", "due_on")}
     return {"tenant": tenant.organisation_number, **{name: str(getattr(row, name) or "") for name in names}, **days}
 
@@ -303,20 +396,7 @@ def _case(config: Path, case_id: str) -> Iterator[tuple[Hub, Tenant, Standing]]:
 def _ask(hub: Hub, tenant: Tenant, standing: Standing, act: Act, who: str, purpose: str) -> None:
     """Ask for the role that a step of a case takes. Raises NotAllowed."""
     row = standing.case
-    ask(hub, tenant.organisation_number, who, act, _facts(hub, tenant, row.log_id), ("rights", row.case_id), purpose)
-
-
-def _facts(hub: Hub, tenant: Tenant, log_id: str, *, opens: bool = False) -> LogFacts:
-    """Return what a role is held against. A log that does not open has no facts: a role for all units still fits."""
-    from hub.operate.roles import LogFacts, facts_of
-    from hub.store.sealing import SealError
-
-    with tenant.db.read() as tx:
-        try:
-            log = tenant.logs.load(tx, log_id).log
-        except SealError:
-            return LogFacts()
-    return facts_of(log, settings_of(hub, tenant.organisation_number), None if opens else ())
+    ask(hub, tenant, who, act, log_facts(hub, tenant, row.log_id), ("rights", row.case_id), purpose)
 
 
 def _words(text: str) -> str:

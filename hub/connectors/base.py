@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from hub.relaylog.codes import Language
+
 Tree = dict[str, Any]
 """A decoded payload: objects, lists and plain values."""
 
@@ -213,11 +215,23 @@ class PlanPerson:
 
 @dataclass(frozen=True)
 class NewPlan:
-    """An individual plan to be made: whom it is for, who leads it, and who takes part from the start."""
+    """An individual plan to be made: whom it is for, who leads it, and who takes part from the start.
+
+    `affiliation` is the system's id of where the plan belongs; "" where nobody has chosen one.
+    """
 
     main: PlanPerson
     lead: PlanPerson
     participants: tuple[PlanPerson, ...] = ()
+    affiliation: str = ""
+
+
+@dataclass(frozen=True)
+class Affiliation:
+    """Where a plan can belong in its system: the system's id of it, and its name in the language asked for."""
+
+    id: str
+    name: str
 
 
 class PlanMaker(Protocol):
@@ -225,6 +239,9 @@ class PlanMaker(Protocol):
 
     def plans_of(self, national_id: str) -> tuple[str, ...]:
         """Return the ids of the individual plans that a person has there. Raises ConnectorError."""
+
+    def affiliations(self, language: Language) -> tuple[Affiliation, ...]:
+        """Return where a plan can belong there, in the system's own order. Raises ConnectorError."""
 
     def check_plan(self, new: NewPlan) -> None:
         """See that the system knows the configured codes, making nothing. Raises ConnectorError."""

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from hub.connectors.base import (
     OPEN,
     Accepted,
+    Affiliation,
     BadAnswer,
     Gate,
     Misconfigured,
@@ -29,7 +30,8 @@ from hub.connectors.base import (
     Spec,
     Tree,
 )
-from hub.connectors.http import ASK_VENDOR, LOOK_UP, ClientCredentials, Clock, Http, Limits
+from hub.connectors.http import ASK_VENDOR, LOOK_UP, ClientCredentials, Clock, Http, HttpSettings, Limits
+from hub.relaylog.codes import Language
 
 DOCS = "developer.minflyt.no, Flyt Samspill API"
 
@@ -48,9 +50,13 @@ SPEC = Spec(
         "plan_types": Setting("list of plan types in en, nb or nn", "published", DOCS),
         "plan_types_path": Setting("/plan-types", "assumed", "the list is published, its path is not"),
         "roles_path": Setting("/roles", "assumed", "the list is published, its path is not"),
-        "create_plan": Setting("main person, lead and participants by name and national id", "published", DOCS),
+        "affiliations": Setting("list of affiliations in en, nb or nn", "published", DOCS),
+        "affiliations_path": Setting("/affiliations", "assumed", "the list is published, its path is not"),
+        "create_plan": Setting(
+            "main person, lead and participants by name and national id; affiliation if chosen", "published", DOCS
+        ),
         "create_shape": Setting(
-            "planTypeId, mainPerson, planLead, participants", "assumed", "no field names published"
+            "planTypeId, mainPerson, planLead, participants, affiliationId", "assumed", "no field names published"
         ),
         "plans_path": Setting("/plans", "assumed", "no reading of plans is published"),
         "plan_shape": Setting("mapping samspill/stafettlogg", "assumed", "no field names are published"),
@@ -74,12 +80,9 @@ class PlanSettings(BaseModel):
     participant_role: str = ""
 
 
-class Settings(BaseModel):
+class Settings(HttpSettings):
     """What a municipality configures of Samspill. Without `plan` individual plans are made by hand there."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    base_url: str
     token_url: str
     tenant_id: str
     organisation_number: str
@@ -102,9 +105,9 @@ class Samspill:
         secret = settings.client_secret.get_secret_value()
         extra = {"tenant_id": settings.tenant_id}
         auth = ClientCredentials(settings.token_url, settings.client_id, secret, settings.scope, extra)
-        self._http = Http(settings.base_url, auth, limits, clock, gate)
-        paths = ("plans_path", "plan_types_path", "roles_path")
-        self._plans, self._plan_types, self._roles = (SPEC.path(name, profile) for name in paths)
+        self._http = Http(settings.base_url, auth, limits, clock, gate, settings.ca_file)
+        paths = ("plans_path", "plan_types_path", "roles_path", "affiliations_path")
+        self._plans, self._plan_types, self._roles, self._affiliations = (SPEC.path(name, profile) for name in paths)
         self._organisation = settings.organisation_number
         self._size = settings.page_size
         self._own = settings.plan
@@ -173,6 +176,10 @@ class Samspill:
             if record.tree.get("planTypeId") == own.type and _number_of(record.tree) == national_id
         )
 
+    def affiliations(self, language: Language) -> tuple[Affiliation, ...]:
+        """Return where a plan can belong, by the names that a language has for them."""
+        return tuple(map(_affiliation, self._list(self._affiliations, language)))
+
     def check_plan(self, new: NewPlan) -> None:
         """See that the municipality's lists have the configured plan type and roles."""
         own = self._configured()
@@ -194,6 +201,8 @@ class Samspill:
         }
         if new.participants:
             form["participants"] = [{**_person(each), "roleId": _role(own, each)} for each in new.participants]
+        if new.affiliation:
+            form["affiliationId"] = new.affiliation
         try:
             answer = self._http.send_once("POST", self._plans, form).json()
         except BadAnswer as error:
@@ -212,16 +221,27 @@ class Samspill:
         """Raise Misconfigured unless a list has a code."""
         if not code:
             raise Misconfigured("no_role", "`plan` of the connection names no role for who is ticked", "Write it there")
-        items = self._http.get(path, {"lang": "nb"}).json().get("items")
-        if not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
-            raise BadAnswer("no_list", "a list of codes without items", ASK_VENDOR)
-        if code not in (item.get("id") for item in items):
+        if code not in (item.get("id") for item in self._list(path, "nb")):
             told = f"the system's list {path} lacks the code '{code}'"
             raise Misconfigured("unknown_code", told, "Write a code of that list in `plan` of the connection")
+
+    def _list(self, path: str, language: Language) -> list[Tree]:
+        """Read a list of codes with their names in a language."""
+        items = self._http.get(path, {"lang": language}).json().get("items")
+        if not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+            raise BadAnswer("no_list", "a list of codes without items", ASK_VENDOR)
+        return items
 
 
 def _person(person: PlanPerson) -> Tree:
     return {"name": person.name, "nationalId": person.national_id}
+
+
+def _affiliation(item: Tree) -> Affiliation:
+    id_, name = item.get("id"), item.get("name")
+    if not (isinstance(id_, str) and id_ and isinstance(name, str)):
+        raise BadAnswer("no_list", "the list of affiliations has one without id or name", ASK_VENDOR)
+    return Affiliation(id_, name)
 
 
 def _role(own: PlanSettings, person: PlanPerson) -> str:

@@ -42,13 +42,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class ControlPage:
-    """A control round of one unit: the day it looks from, its terms in days, and what each check found."""
+    """A control round of one unit: the day it looks from, its terms in days, and what each check found.
+
+    `not_archived` are the closed logs of the unit that the archive has not confirmed, and since when each waits.
+    """
 
     unit: str
     on: date
     idle_days: int
     consent_days: int
     findings: tuple[tuple[Check, tuple[Finding, ...]], ...]
+    not_archived: tuple[Finding, ...] = ()
 
 
 CHECKS = {
@@ -101,13 +105,6 @@ UNKNOWN = Label(
 )
 """What a leader is to control (the leaders' routines of Sogndal) and no system tells."""
 
-NOT_ARCHIVED = Label(
-    "Avsluttet, og arkivet har ikke kvittert: {log}, siden {day}",
-    "Avslutta, og arkivet har ikkje kvittert: {log}, sidan {day}",
-    "Closed, and the archive has not confirmed it: {log}, since {day}",
-)
-"""What is told beside a control round of each closed log of the unit that is not archived."""
-
 _TERMS = Label(
     "Ingen aktivitet: ingen endring på {idle} dager eller mer. Samtykke: går ut innen {consent} dager.",
     "Ingen aktivitet: inga endring på {idle} dagar eller meir. Samtykke: går ut innan {consent} dagar.",
@@ -116,6 +113,12 @@ _TERMS = Label(
 _UNIT = Label("Enhet", "Eining", "Unit")
 _LOG = Label("Logg", "Logg", "Log")
 _NUMBER = Label("Antall", "Tal", "Number")
+_SINCE = Label("Siden", "Sidan", "Since")
+_NOT_ARCHIVED = Label(
+    "Avsluttet, og arkivet har ikke kvittert",
+    "Avslutta, og arkivet har ikkje kvittert",
+    "Closed, and the archive has not confirmed it",
+)
 _CHECK, _WHAT, _DATE = (
     Label("Kontroll", "Kontroll", "Check"),
     Label("Hva", "Kva", "What"),
@@ -144,8 +147,19 @@ def lines(page: ControlPage, language: Language) -> Iterator[tuple[str, str, str
     """Yield every finding as words: the check, the log's id, what its date is, the date, how many."""
     for check, findings in page.findings:
         for finding in findings:
-            on = finding.on.isoformat() if finding.on else NOT_KNOWN.text(language)
-            yield CHECKS[check].text(language), finding.log_id, DATES[check].text(language), on, str(finding.number)
+            on, number = _day(finding, language), str(finding.number)
+            yield CHECKS[check].text(language), finding.log_id, DATES[check].text(language), on, number
+
+
+def not_archived(page: ControlPage, language: Language) -> Iterator[str]:
+    """Yield a line for each closed log that the archive has not confirmed: its id, and since when it waits."""
+    for finding in page.not_archived:
+        since = f"{_SINCE.text(language).lower()} {_day(finding, language)}"
+        yield f"{_NOT_ARCHIVED.text(language)}: {finding.log_id}, {since}"
+
+
+def _day(finding: Finding, language: Language) -> str:
+    return finding.on.isoformat() if finding.on else NOT_KNOWN.text(language)
 
 
 def control_csv(page: ControlPage) -> bytes:
@@ -153,10 +167,10 @@ def control_csv(page: ControlPage) -> bytes:
     out = StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(("unit", "controlled_on", "check", "log", "date", "number"))
-    for check, findings in page.findings:
+    for code, findings in (*page.findings, ("not_archived", page.not_archived)):
         for finding in findings:
             on = finding.on.isoformat() if finding.on else ""
-            writer.writerow((page.unit, page.on.isoformat(), check, finding.log_id, on, finding.number))
+            writer.writerow((page.unit, page.on.isoformat(), code, finding.log_id, on, finding.number))
     return out.getvalue().encode("utf-8-sig")
 
 
@@ -174,17 +188,16 @@ def control_pdf(page: ControlPage, municipality: str, language: Language) -> byt
 def _blocks(page: ControlPage, language: Language) -> Iterator[Block]:
     yield Prose(paragraphs(terms(page, language)))
     yield Prose(paragraphs(UNKNOWN.text(language)))
-    counts = ((CHECKS[check].text(language), str(len(findings))) for check, findings in page.findings)
+    parts = [(CHECKS[check], DATES[check], findings) for check, findings in page.findings]
+    parts.append((_NOT_ARCHIVED, _SINCE, page.not_archived))
+    counts = ((name.text(language), str(len(findings))) for name, _, findings in parts)
     yield _table((_CHECK.text(language), _NUMBER.text(language)), (130, 30), counts)
-    for check, findings in page.findings:
+    for name, dated, findings in parts:
         if not findings:
             continue
-        yield Heading(CHECKS[check].text(language), level=1)
-        head = (_LOG.text(language), DATES[check].text(language), _NUMBER.text(language))
-        rows = (
-            (finding.log_id, finding.on.isoformat() if finding.on else NOT_KNOWN.text(language), str(finding.number))
-            for finding in findings
-        )
+        yield Heading(name.text(language), level=1)
+        head = (_LOG.text(language), dated.text(language), _NUMBER.text(language))
+        rows = ((finding.log_id, _day(finding, language), str(finding.number)) for finding in findings)
         yield _table(head, (90, 45, 25), rows)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from hub.documents.content import Block, Facts, Heading, Paragraphs, Prose, Remark, Table, paragraphs
 from hub.documents.pdf import SIGNS_NAMED, Sheet, typeset
-from hub.documents.words import written_date
+from hub.documents.words import day_in
 from hub.relaylog.codes import Language, Part, Service, SignerRole
 from hub.relaylog.model import Label
 
@@ -67,10 +67,6 @@ class SharedPage:
 
 
 TITLE = Label("Hvem har fått vite hva?", "Kven har fått vite kva?", "Who has been told what?")
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June",
-    "July", "August", "September", "October", "November", "December",
-)  # fmt: skip
 _INTRO = {
     "child": Label(
         "Du har en stafettlogg. Her ser du hvem kommunen har sendt noe fra den til.",
@@ -196,7 +192,7 @@ def _blocks(page: SharedPage) -> Iterator[Block]:
     yield Prose(paragraphs(_AFTER.text(language)))
     yield Heading(_NOT_KNOWN_TITLE.text(language), level=1)
     yield Prose(paragraphs(_NOT_KNOWN.text(language)))
-    facts = ((_HOLDER, page.holder), (_MADE, _day(page.today, language)), (_LOG, page.log_id))
+    facts = ((_HOLDER, page.holder), (_MADE, day_in(page.today, language)), (_LOG, page.log_id))
     yield Facts(tuple((word.text(language), paragraphs(value)) for word, value in facts if value))
 
 
@@ -211,7 +207,7 @@ def _who(each: Shared, language: Language) -> str:
 
 
 def _when(each: Shared, language: Language) -> str:
-    first, last = _day(each.first, language), _day(each.last, language)
+    first, last = day_in(each.first, language), day_in(each.last, language)
     days = first if first == last else f"{first} – {last}"
     return f"{days}\n{_TIMES.text(language).format(n=each.times)}" if each.times > 1 else days
 
@@ -238,12 +234,8 @@ def _consents(each: Shared, language: Language) -> str:
 def _consent(one: GivenConsent, language: Language) -> str:
     signers = ", ".join(role.label(language) for role in one.signers) or _UNKNOWN.text(language)
     days = ((_SINCE, one.since), (_UNTIL, one.until), (_WITHDRAWN, one.withdrawn_on))
-    said = (f"{word.text(language)} {_day(day, language)}" for word, day in days if day)
+    said = (f"{word.text(language)} {day_in(day, language)}" for word, day in days if day)
     return ", ".join((f"{one.recipient.label(language)}: {signers}", *said))
-
-
-def _day(day: date, language: Language) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}" if language == "en" else written_date(day)
 
 
 def _plain(block: Block) -> str:

@@ -5,6 +5,8 @@ from enum import Enum
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from hub.relaylog.codes import Language
+
 Written = Literal["nb", "nn"]
 """The languages that a log is written in."""
 
@@ -12,6 +14,10 @@ OSLO = ZoneInfo("Europe/Oslo")
 _MONTHS = (
     "januar", "februar", "mars", "april", "mai", "juni",
     "juli", "august", "september", "oktober", "november", "desember",
+)  # fmt: skip
+_ENGLISH = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 
 
@@ -31,6 +37,8 @@ class Word(Enum):
     SEE_CHILD_VOICE = "Se «Barnets stemme»", "Sjå «Barnet si stemme»"
     OUTCOME = "Utfall", "Utfall"
     OTHER_EVALUATIONS = "Evalueringer uten tiltak i loggen", "Vurderingar utan tiltak i loggen"
+    CLOSED = "Avsluttet stafettlogg", "Avslutta stafettlogg"
+    PERIODIC = "Periodisk arkivering av aktiv stafettlogg", "Periodisk arkivering av aktiv stafettlogg"
     NOT_CLOSED = "Loggen er ikke avsluttet.", "Loggen er ikkje avslutta."
     WRITTEN_BY = "Skrevet av", "Skrive av"
     WRITTEN = "Skrevet", "Skrive"
@@ -119,6 +127,11 @@ class Word(Enum):
 def written_date(day: date) -> str:
     """Return a date as people write it: 3. mars 2026. The months are the same words in both languages."""
     return f"{day.day}. {_MONTHS[day.month - 1]} {day.year}"
+
+
+def day_in(day: date, language: Language) -> str:
+    """Return a date as people write it in a language: 3. mars 2026, 3 March 2026."""
+    return f"{day.day} {_ENGLISH[day.month - 1]} {day.year}" if language == "en" else written_date(day)
 
 
 def local_day(at: datetime) -> date:

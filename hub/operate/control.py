@@ -7,6 +7,7 @@ Sogndal). What the model does not know, such as a holder's sick leave, the page 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, select
@@ -37,11 +38,19 @@ OPEN = frozenset({LogStatus.ACTIVE, LogStatus.PAUSED})
 
 
 class UnknownUnit(Exception):
-    """No open log belongs to the unit. Names the units that have some."""
+    """No log that is controlled belongs to the unit. Names the units that have some."""
 
 
-def logs_of_unit(db: Database, store: LogStore, names: Collection[str]) -> list[RelayLog]:
-    """Return the open logs of a unit, which goes by any of `names`: ids, organisation number, name.
+@dataclass(frozen=True)
+class UnitLogs:
+    """What is controlled of a unit: its open logs, and its closed ones that wait for an archive's proof."""
+
+    open: tuple[RelayLog, ...]
+    waiting: tuple[Unarchived, ...]
+
+
+def logs_of_unit(db: Database, store: LogStore, names: Collection[str]) -> UnitLogs:
+    """Return the logs to control of a unit, which goes by any of `names`: ids, organisation number, name.
 
     Systems have ids of their own for a unit; what else it is called is read from one log of each id. Raises
     UnknownUnit, and SealError for a damaged log.
@@ -49,36 +58,31 @@ def logs_of_unit(db: Database, store: LogStore, names: Collection[str]) -> list[
     c = logs.c
     with db.read() as tx:
         wanted = select(c.log_id, c.owning_unit_id).where(c.tenant == store.tenant, c.status.in_(OPEN))
-        units = {row.log_id: row.owning_unit_id or "" for row in tx.execute(wanted.order_by(c.log_id))}
+        going_on = {row.log_id: row.owning_unit_id or "" for row in tx.execute(wanted.order_by(c.log_id))}
+        waiting = {each.log_id: each for each in unarchived(tx, store.tenant)}
+        units = {**{each.log_id: each.unit_id for each in waiting.values()}, **going_on}
         found, known = _of_unit(tx, store, units, names)
         if not found:
             told = ", ".join(sorted(known)) or "none"
-            raise UnknownUnit(f"No open log belongs to this unit. Units with open logs: {told}")
-        return [stored.log for stored in store.load_all(tx, found).values()]
-
-
-def unarchived_of_unit(db: Database, store: LogStore, names: Collection[str]) -> list[Unarchived]:
-    """Return the closed logs of a unit that wait for an archive's proof, the longest waiting first.
-
-    Raises SealError for a damaged log.
-    """
-    with db.read() as tx:
-        waiting = {each.log_id: each for each in unarchived(tx, store.tenant)}
-        found, _ = _of_unit(tx, store, {each.log_id: each.unit_id for each in waiting.values()}, names)
-        return [waiting[log_id] for log_id in waiting if log_id in found]
+            raise UnknownUnit(f"No log to control belongs to this unit. Units with such logs: {told}")
+        opened = store.load_all(tx, sorted(found & going_on.keys()))
+        return UnitLogs(
+            tuple(stored.log for stored in opened.values()),
+            tuple(each for log_id, each in waiting.items() if log_id in found),
+        )
 
 
 def _of_unit(
     tx: Connection, store: LogStore, units: Mapping[str, str], names: Collection[str]
-) -> tuple[list[str], frozenset[str]]:
+) -> tuple[frozenset[str], frozenset[str]]:
     """Return those of some logs, given with the ids of their units, that are of the unit; and the ids of all units."""
     by_unit: dict[str, list[str]] = {}
     for log_id, unit_id in units.items():
         by_unit.setdefault(unit_id or f"of {log_id} alone", []).append(log_id)
     asked = store.load_all(tx, [log_ids[0] for log_ids in by_unit.values()])
-    found = [
+    found = frozenset(
         log_id for log_ids in by_unit.values() if _is_called(asked[log_ids[0]].log.unit, names) for log_id in log_ids
-    ]
+    )
     return found, frozenset(stored.log.unit.id for stored in asked.values()) - {""}
 
 
@@ -87,9 +91,15 @@ def _is_called(unit: OrgUnit, names: Collection[str]) -> bool:
 
 
 def control_round(
-    of_unit: Iterable[RelayLog], unit: str, on: date, *, idle_days: int = 60, consent_days: int = 30
+    of_unit: Iterable[RelayLog],
+    unit: str,
+    on: date,
+    *,
+    waiting: Iterable[Unarchived] = (),
+    idle_days: int = 60,
+    consent_days: int = 30,
 ) -> ControlPage:
-    """Look through the open logs of a unit as they stand, seen from a day; pure.
+    """Look through the open logs of a unit as they stand, seen from a day; pure. `waiting` are its closed ones.
 
     No activity is no change for `idle_days` or more; a consent runs out when it ends within `consent_days`, or has
     ended, and nothing later to the same service stands in its place.
@@ -108,7 +118,8 @@ def control_round(
     found = tuple(
         (check, tuple(finding for log in open_ones if (finding := look(log)))) for check, look in checks.items()
     )
-    return ControlPage(unit, on, idle_days, consent_days, found)
+    closed = tuple(Finding(each.log_id, local_day(each.since)) for each in waiting)
+    return ControlPage(unit, on, idle_days, consent_days, found, closed)
 
 
 def _finding(log: RelayLog, days: list[date | None]) -> Finding | None:

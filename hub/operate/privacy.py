@@ -7,12 +7,12 @@ lies in clear from the tables themselves, so that the page changes with them. Wh
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from hub.connectors import samspill
 from hub.connectors.base import Spec
 from hub.operate.settings import ConnectionSettings, TenantSettings
-from hub.operate.settings.model import DatedRule
+from hub.operate.settings.model import DatedRule, Role
 from hub.relaylog.codes import Part, Service
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.sharing import Later, Sharing
@@ -44,7 +44,7 @@ def privacy_page(tenant: TenantSettings, day: date, specs: Mapping[str, Spec]) -
         "## Samtykke\n\n" + _consent(consent),
         "## Reglene, og hvem som har bestemt dem\n\n" + _rules(tenant, day),
         "## Hvor lenge opplysningene blir liggende\n\n" + _retention(tenant),
-        "## Hvem som gjør hva\n\n" + ROLES + "\n\n" + WHO_CHECKS,
+        "## Hvem som gjør hva\n\n" + _roles() + "\n\n" + WHO_CHECKS,
         "## Hva som står i klartekst\n\n" + _clear(),
         "## Det huben ikke kan vite\n\n" + BY_WRITER,
         "## Innspill til vurdering av personvernkonsekvenser (DPIA)\n\n" + DPIA,
@@ -66,7 +66,7 @@ def _record(tenant: TenantSettings, consent: ConsentPolicy, sharing: Sharing) ->
     rows = (
         ("Behandlingsansvarlig", tenant.controller),
         ("Andre behandlingsansvarlige med avtale", ", ".join(sorted(others)) or "ingen"),
-        ("Formål", "Samordne tjenestenes stafettlogger om samme barn, og arkivere dem når de er avsluttet"),
+        ("Formål", f"Samordne tjenestenes stafettlogger om samme barn, og arkivere dem {_archived_when(tenant)}"),
         ("Grunnlag etter artikkel 6", basis.article_6 if basis else ASK),
         ("Grunnlag etter artikkel 9", basis.article_9 if basis else ASK),
         ("Nasjonal hjemmel", basis.national_law if basis else ASK),
@@ -83,6 +83,12 @@ def _record(tenant: TenantSettings, consent: ConsentPolicy, sharing: Sharing) ->
         "Samtykket i stafettloggen opphever taushetsplikten mellom tjenestene. Det er ikke grunnlaget for behandlingen."
     )
     return f"{_table(('Punkt', 'Innhold'), rows)}\n\n{note}"
+
+
+def _archived_when(tenant: TenantSettings) -> str:
+    months = tenant.archive.every_months if tenant.archive and tenant.folder_is_archive else None
+    while_active = {None: "", 1: ", og hver måned mens de er aktive"}
+    return "når de er avsluttet" + while_active.get(months, f", og hver {months}. måned mens de er aktive")
 
 
 def _flows(connections: Iterable[ConnectionSettings], specs: Mapping[str, Spec]) -> str:
@@ -181,18 +187,30 @@ def _rules(tenant: TenantSettings, day: date) -> str:
 def _retention(tenant: TenantSettings) -> str:
     archive = tenant.archive
     kept = "ikke satt opp" if archive is None else "lesbar" if archive.plain else "kryptert til kommunens nøkkel"
+    wiped = "Blir liggende: `wipe_after` er ikke satt"
+    if tenant.wipe_after:
+        wiped = f"Slettet tidligst {tenant.wipe_after / timedelta(days=1):g} dager etter arkivets siste bevis"
     rows = (
         ("Aktiv logg", "Forseglet i huben så lenge den er aktiv, og til arkivet har bevist at det har den"),
+        ("Arkivert logg", wiped),
         ("Logg som verken kan deles eller arkiveres", "Ikke tatt vare på: bare nøklet id, sum og status"),
         ("Det som sendes", "Forseglet til mottakeren har kvittert, så slettet"),
         ("Karantene", "Forseglet til posten er tatt inn, eller barnets siste logg er slettet"),
         ("Krav om rettigheter", "Ordene forseglet med loggens nøkkel; hvem, når, hjemmel og utfall blir stående"),
         ("Hendelser", "Blir liggende: hvem som gjorde hva når, med id-er, tall og koder"),
         ("Arkivpakken", f"Arkivets egne regler. Mappa er {kept}"),
-        ("Sikkerhetskopier", "Kommunens egen rutine. En slettet logg står i kopien til den går ut"),
+        (
+            "Sikkerhetskopier",
+            "Kommunens egen rutine. En slettet logg står i kopien til den går ut, og `hub restore` sletter den igjen",
+        ),
     )
     note = "En logg slettes ved at nøkkelen dens slettes. Det som er forseglet med den, kan aldri åpnes igjen."
     return f"{_table(('Hva', 'Hvor lenge'), rows)}\n\n{note}"
+
+
+def _roles() -> str:
+    rows = ((f"{ROLES[role][0]} (`{role}`)", *ROLES[role][1:]) for role in Role)
+    return _table(("Rolle", "Gjør", "Ser om barnet"), rows)
 
 
 def _clear() -> str:
@@ -232,24 +250,55 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-ROLES = _table(
-    ("Rolle", "Gjør", "Ser om barnet"),
-    (
-        ("IT-drift", "Setter opp koblinger, ser på kjøringer, karantene og leveranser", "ingenting"),
-        ("Stafettholder", "Avgjør konflikter i loggen", "verdiene i konflikten, med formål; det blir en hendelse"),
-        (
-            "Enhetsleder",
-            "Avgjør forslag og stopp i egen enhet",
-            "grunnen til stoppen, med formål; det blir en hendelse",
-        ),
-        ("Regelansvarlig", "Avgjør det som reglene om vold, sperre og barnevern stopper", "grunnen, med formål"),
-        ("Arkivansvarlig", "Slipper fram avsluttede logger og bestemmer koder", "pakken i arkivet"),
+ROLES: Mapping[Role, tuple[str, str, str]] = {
+    Role.OPERATOR: ("IT-drift", "Driver huben, og avgjør karantene, leveranser og avvik", "ingenting"),
+    Role.HOLDER: (
+        "Stafettholder",
+        "Avgjør det som venter på holderen i egne logger, flytter stafettpinnen, ber om individuell plan",
+        "egne logger: verdiene i en konflikt, grunnen til en stopp, ordene i et krav, og papirene av loggen",
     ),
-)
+    Role.UNIT_LEADER: (
+        "Enhetsleder",
+        "Avgjør det som venter på lederen eller stafettholderen i egne enheter, og krav om rettigheter; kontrollrunder",
+        "det samme, for loggene i egne enheter",
+    ),
+    Role.CASE_READER: (
+        "Saksleser",
+        "Leser logger til et oppgitt formål, og skriver ned krav om rettigheter",
+        "det samme, for loggene rollen gjelder",
+    ),
+    Role.RULE_OWNER: (
+        "Regelansvarlig",
+        "Avgjør det som reglene om vold, sperre og barnevern stopper, og krav om rettigheter",
+        "grunnen til en stopp, med formål",
+    ),
+    Role.ARCHIVIST: (
+        "Arkivansvarlig",
+        "Slipper fram avsluttede logger og bestemmer koder",
+        "grunnen til en stopp, med formål; pakken i arkivet",
+    ),
+    Role.DATA_PROTECTION_OFFICER: (
+        "Personvernombud",
+        "Kontrollrunder, hva et brudd nådde, hvem som har åpnet en logg; følger krav om rettigheter uten å avgjøre dem",
+        "ingenting av innholdet",
+    ),
+    Role.AUDITOR: ("Revisor", "Hva et brudd nådde, og hvem som har åpnet en logg", "ingenting av innholdet"),
+    Role.ADMINISTRATOR: (
+        "Administrator",
+        "Styrer brukere og oppsett i filene; huben spør ikke etter rollen",
+        "ingenting",
+    ),
+}
+"""What each role is called, what it does and what it sees of a child."""
 
 WHO_CHECKS = (
-    "Huben skriver ned hvem som har avgjort noe (`--who`), men den har ingen innlogging og prøver ikke rollen. Den som "
-    "kan kjøre kommandoer på maskinen, kan avgjøre. Kommunen må styre tilgangen dit, og til nøkkelfila."
+    "Huben spør etter rollen i `roles.yaml` før den åpner noe for en person, lar noen avgjøre, eller lager en "
+    "kontrollrunde, et innsyn eller en oversikt over et brudd. Å åpne en logg og å bli avvist blir hendelser. Uten "
+    "`roles.yaml` slipper ingen til, unntatt i en sandkasse. Tekst fra helse og barnevern åpnes bare for den som har "
+    "fått det særskilt (`parts`).\n\n"
+    "Men huben har ingen innlogging: den tror på bruker-id-en som står etter `--who`. Den som kan kjøre kommandoer på "
+    "maskinen, kan skrive en annens id, og det som driver huben (`hub sync`, `pause`, `wipe`, `backup`, `keys` og mer) "
+    "krever ingen rolle. Kommunen må styre tilgangen til maskinen, til `roles.yaml` og til nøkkelen."
 )
 
 BY_WRITER = (
@@ -302,8 +351,8 @@ RISKS = _table(
         ("To barn blandes", "Bare bekreftede numre kobler; ellers et forslag", "Feil nummer i fagsystemet"),
         (
             "Et system bruker fødselsnummer som id på poster eller rader",
-            "Ingenting ennå: id-en står i klartekst",
-            "Slike systemer må ikke kobles til",
+            "Posten tas ikke inn: den går til karantene, og nummeret blir ikke stående som id",
+            "Navn og annet som røper noen i en id, kjenner huben ikke igjen. Slike systemer må ikke kobles til",
         ),
         ("Noe går tapt", "Hver leveranse står til kvittering; daglig telling", "Feil som to systemer er enige om"),
         (
@@ -313,8 +362,8 @@ RISKS = _table(
         ),
         (
             "Noen ser det de ikke skal",
-            "Å åpne en logg krever formål og blir en hendelse",
-            "Rollene må styres av kommunen",
+            "Å åpne en logg krever en rolle og blir en hendelse",
+            "Uten innlogging må kommunen styre rollene og maskinen",
         ),
     ),
 )

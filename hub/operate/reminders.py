@@ -161,7 +161,7 @@ class Reminders:
             found = logs_of_unit(self.db, self.logs, [unit.name, unit.id, unit.organisation_number])
         except UnknownUnit:
             return None
-        return control_round(found, unit.name, day)
+        return control_round(found.open, unit.name, day) if found.open else None
 
     def _letter(self, unit: UnitSettings, page: ControlPage) -> Letter:
         """Write the message. Its id is that of unit and day, so that its receiver knows a second one."""

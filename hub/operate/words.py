@@ -47,6 +47,7 @@ WORDS: Mapping[str, str] = {
     Action.PERSON_BATON_ANSWERED: "a person wrote down the answer to an offer of the baton: {move}",
     Action.PERSON_TASK_DONE: "a person did what a task asked for",
     Action.PERSON_RIGHTS_OPENED: "a case was opened: somebody asks for {kind}",
+    Action.PERSON_RIGHTS_EXTENDED: "a person gave the answer to the case of {kind} more time, until {due}",
     Action.PERSON_RIGHTS_DECIDED: "a person decided the case of {kind}: {decision}, on the basis {basis}",
     Action.PERSON_RIGHTS_TOLD: "a person told {connection} of the correction outside the hub",
     Action.PERSON_RIGHTS_DONE: "the case of {kind} was carried out",
@@ -64,7 +65,7 @@ WORDS: Mapping[str, str] = {
     Action.REMINDER_PUT_OFF: "the reminder of {day} was put off: {answer}",
     Action.REMINDER_FAILED: "the reminder of {day} was not sent: {answer}",
     Action.REMINDER_UNKNOWN: "nobody knows whether the reminder of {day} was sent: {answer}",
-    Action.PACKAGE_MADE: "a package for the archive was made",
+    Action.PACKAGE_MADE: "a package for the archive was made{interval}",
     Action.ARCHIVE_RECEIVED: "the archive has proved that it has the package",
     Action.PERSON_LOG_OPENED: "the values of a conflict were shown",
     Action.PERSON_CONFLICT_SETTLED: "a person settled a conflict: {take} holds",
@@ -94,6 +95,7 @@ def in_words(action: str, data: Data) -> str:
     ended = f"is done: {counts}" if counts else "read everything"
     known: dict[str, str | int | bool] = {"connection": "every system", "given": given, "after": after, "news": news}
     known["ended"] = ended
+    known["interval"] = ", at the municipality's interval: the log goes on" if data.get("why") == "periodic" else ""
     known |= data
     return WORDS.get(action, action).format_map(_Open(known))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
 
@@ -118,6 +118,18 @@ class NoDecision(Answer):
         "wrong_basis", "Hjemmelen passer ikke til avgjørelsen", "Heimelen passar ikkje til avgjerda",
         "The basis does not fit the decision",
     )  # fmt: skip
+    MONTH_OVER = (
+        "month_over", "Fristen forlenges før den første måneden er ute",
+        "Fristen blir forlengd før den første månaden er ute", "A term is extended within the first month",
+    )  # fmt: skip
+    TOO_LONG = (
+        "too_long", "Fristen forlenges med én eller to måneder, og ikke mer enn to til sammen",
+        "Fristen blir forlengd med éin eller to månader, og ikkje meir enn to til saman",
+        "A term is extended by one or two months, and by no more than two in sum",
+    )  # fmt: skip
+    NO_REASON = (
+        "no_reason", "En forlengelse trenger en grunn", "Ei forlenging treng ein grunn", "An extension takes a reason",
+    )  # fmt: skip
     ARCHIVE_DUTY = (
         "archive_duty", "Loggen skal arkiveres, og arkivet har den ikke",
         "Loggen skal arkiverast, og arkivet har han ikkje", "The log must be archived, and is not in the archive",
@@ -152,10 +164,51 @@ class Ruling:
     decider: str
 
 
-def due_on(asked_on: date) -> date:
-    """Return the last day to answer: one month after the demand (GDPR article 12(3)), in a shorter month its last."""
-    year, month = divmod(asked_on.year * 12 + asked_on.month, 12)
+@dataclass(frozen=True)
+class Extension:
+    """More time as a person takes it: how many months, why, by whom (a user id), and on what day."""
+
+    months: int
+    why: str = field(repr=False)
+    who: str
+    on: date
+
+
+EXTENSION = 2
+"""By how many months, in sum, the term to answer may be extended (GDPR article 12(3))."""
+
+
+def due_on(asked_on: date, months: int = 0) -> date:
+    """Return the last day to answer: one month after the demand (GDPR article 12(3)), in a shorter month its last.
+
+    `months` is by how many months that term has been extended.
+    """
+    year, month = divmod(asked_on.year * 12 + asked_on.month + months, 12)
     return date(year, month + 1, min(asked_on.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def months_extended(asked_on: date, due: date) -> int:
+    """Return by how many months a term has been extended, by its first and its last day."""
+    return (due.year - asked_on.year) * 12 + due.month - asked_on.month - 1
+
+
+def extended(case: RightsCase, asked_on: date, due: date, extension: Extension) -> date | NoDecision:
+    """Return the new last day to answer, or why there can be none.
+
+    Only an open case has a term, and it is extended within the first month: by then whoever asked is to be told.
+    """
+    if case.state is not RightsState.OPEN:
+        return NoDecision.DONE if case.state is RightsState.DONE else NoDecision.DECIDED
+    if not extension.who.strip():
+        return NoDecision.NO_DECIDER
+    if not extension.why.strip():
+        return NoDecision.NO_REASON
+    if extension.on > due_on(asked_on):
+        return NoDecision.MONTH_OVER
+    months = months_extended(asked_on, due) + extension.months
+    if extension.months < 1 or months > EXTENSION:
+        return NoDecision.TOO_LONG
+    return due_on(asked_on, months)
 
 
 def is_stopping(case: RightsCase) -> bool:

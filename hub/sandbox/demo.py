@@ -17,9 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx
-from rich.box import SIMPLE_HEAD
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from hub.bootstrap import Hub, check_assumptions, open_hub, read_settings, system_clock
 from hub.commands.console import console, show_asked, show_held, table
@@ -30,7 +28,7 @@ from hub.sandbox.fileservices import FileServices
 from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox, open_key, open_world
 from hub.sandbox.world import World
-from hub.service import sync_now
+from hub.service.sync import sync_now
 from hub.sync.context import OSLO
 from hub.sync.cycle import CycleResult
 
@@ -234,9 +232,7 @@ def _show(summary: dict[str, object], folder: Path) -> None:
 
 def _show_stories(stories: object) -> None:
     assert isinstance(stories, dict)  # noqa: S101 - what _stories made
-    made = Table(title="What became of each story", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    made.add_column("story")
-    made.add_column("children", justify="right")
+    made = table("What became of each story", "story", "children")
     made.add_column("of their logs")
     for story, counts in stories.items():
         became = ", ".join(f"{number} {what}" for what, number in counts.items() if what != "children")

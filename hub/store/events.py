@@ -109,6 +109,7 @@ class Action(StrEnum):
     PERSON_STORE_BACKED_UP = "person:store:backed_up"
     PERSON_REPORT_MADE = "person:report:made"
     PERSON_RIGHTS_OPENED = "person:rights:opened"
+    PERSON_RIGHTS_EXTENDED = "person:rights:extended"
     PERSON_RIGHTS_DECIDED = "person:rights:decided"
     PERSON_RIGHTS_TOLD = "person:rights:told"
     PERSON_RIGHTS_DONE = "person:rights:done"

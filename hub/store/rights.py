@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from hub.relaylog.rights import (
     AskedBy,
+    Extension,
     RightsCase,
     RightsDecision,
     RightsKind,
@@ -52,9 +53,10 @@ class Demand:
 
 
 class RightsDetail(BaseModel):
-    """What is sealed of a case: what was asked, and the assessments, the last one last."""
+    """What is sealed of a case: what was asked, why its term was extended, and the assessments, the last one last."""
 
     asks: str
+    extensions: tuple[str, ...] = ()
     assessments: tuple[str, ...] = ()
 
 
@@ -99,6 +101,17 @@ class Rights:
     def detail(self, case: Row[Any], sealer: Sealer) -> RightsDetail:
         """Open what was asked and assessed. Raises SealError."""
         return RightsDetail.model_validate_json(sealer.open(f"{FIELD}/{case.case_id}", case.sealed_detail))
+
+    def extend(
+        self, tx: Connection, case: Row[Any], due: date, extension: Extension, now: datetime, sealer: Sealer
+    ) -> None:
+        """Write a new last day to answer down, its reason sealed."""
+        detail = self.detail(case, sealer)
+        more = detail.model_copy(update={"extensions": (*detail.extensions, extension.why)})
+        sealed, row = _sealed(sealer, case.case_id, more), update(rights_cases).where(*self._is(case.case_id))
+        tx.execute(row.values(due_on=due, extended_by=extension.who, extended_at=now, sealed_detail=sealed))
+        told = {"kind": str(case.kind), "due": due.isoformat()}
+        self._event(tx, Action.PERSON_RIGHTS_EXTENDED, case.case_id, case.log_id, extension.who, now, **told)
 
     def decide(
         self, tx: Connection, case: Row[Any], now_is: RightsCase, ruling: Ruling, now: datetime, sealer: Sealer | None

@@ -516,6 +516,8 @@ class RightsCaseColumns(TypedColumns):
     asked_by: Named[AskedBy] = _codes(AskedBy, "Who asked, by role")
     asked_on: Named[date] = _day("When it was asked")
     due_on: Named[date] = _day("The last day to answer")
+    extended_by: Named[str | None] = _word(120, "User id of who last extended the time to answer")
+    extended_at: Named[datetime | None] = _at("When it was last extended")
     opened_by: Named[str] = _word(120, "User id of who wrote the case down")
     opened_at: Named[datetime] = _at("When it was written down")
     decision: Named[RightsDecision | None] = _codes(RightsDecision, "Decision")
@@ -524,7 +526,9 @@ class RightsCaseColumns(TypedColumns):
     decided_at: Named[datetime | None] = _at("When it was decided")
     done_by: Named[str | None] = _word(120, "User id of who saw it carried out")
     done_at: Named[datetime | None] = _at("When it was carried out")
-    sealed_detail: Named[bytes | None] = _sealed("what was asked, and the assessment; none of a log that was deleted")
+    sealed_detail: Named[bytes | None] = _sealed(
+        "what was asked, why its term was extended, and the assessment; none of a log that was deleted"
+    )
 
 
 class PackageColumns(TypedColumns):

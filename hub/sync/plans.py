@@ -17,8 +17,8 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
-from hub.connectors.base import ConnectorError, NewPlan, OutcomeUnknown, PlanMaker, PlanPerson
-from hub.relaylog.codes import Service
+from hub.connectors.base import Affiliation, ConnectorError, NewPlan, OutcomeUnknown, PlanMaker, PlanPerson
+from hub.relaylog.codes import Language, Service
 from hub.relaylog.gates import Stop
 from hub.relaylog.guardians import with_proposed
 from hub.relaylog.model import Guardian, Party, RelayLog
@@ -58,12 +58,14 @@ class Outcome(StrEnum):
 class Asked:
     """What a person asks for: who leads the plan, and which guardians and parties of the log take part, by id.
 
-    `numbers` are national ids that the log lacks, by the same ids.
+    `numbers` are national ids that the log lacks, by the same ids. `affiliation` is the system's id of where the plan
+    belongs; "" where none is chosen.
     """
 
     lead: PlanPerson
     ticked: tuple[str, ...] = ()
     numbers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    affiliation: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,12 @@ class Planner:
         who = () if any(stop.of_log for stop in found) else tuple(fitting(case.log, tenant.today(), rules, case.own))
         return Standing(case.connection.id, found, who, tuple(rows))
 
+    def affiliations(self, log_id: str, language: Language) -> tuple[Affiliation, ...]:
+        """Return where the plan of a log can belong, as the system names it. Raises CannotPlan and ConnectorError."""
+        with self._tenant.db.read() as tx:
+            case = self._case(tx, log_id)
+        return case.maker.affiliations(language)
+
     def create(self, log_id: str, asked: Asked, who: Who) -> Outcome:
         """Make the plan of a log as a person asks for it.
 
@@ -131,6 +139,11 @@ class Planner:
         if unsure:
             return self.look_up(unsure[0])
         case.maker.check_plan(new)
+        if new.affiliation and new.affiliation not in (each.id for each in case.maker.affiliations("nb")):
+            raise CannotPlan(  # what is no id of the list may be a name
+                f"--affiliation: {case.connection.id} has none with this id. `hub plan affiliations` lists them. "
+                "Nothing was made"
+            )
         if there := case.maker.plans_of(new.main.national_id):
             ids = ", ".join(map(_reference, there))
             raise CannotPlan(
@@ -225,7 +238,7 @@ class Planner:
             raise CannotPlan("Somebody in the plan has no name. Write it in the system that the log comes from")
         if len(set(numbers)) != len(numbers):
             raise CannotPlan("Two people in the plan have the same national id. Name each once; the leader is in it")
-        return NewPlan(main, lead, ticked)
+        return NewPlan(main, lead, ticked, asked.affiliation)
 
     def _participant(self, case: _Case, element_id: str, numbers: Mapping[str, str]) -> PlanPerson:
         tenant, day = self._tenant, self._tenant.today()

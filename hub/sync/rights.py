@@ -20,12 +20,14 @@ from hub.relaylog.merge import Merged
 from hub.relaylog.protection import is_veiled
 from hub.relaylog.rights import (
     STOPPING,
+    Extension,
     NoDecision,
     RightsDecision,
     RightsKind,
     Ruling,
     carried_out,
     decided,
+    extended,
     must_be_archived,
 )
 from hub.store.decisions import Choice, Effect, NewDecision, Who, keep, lapse
@@ -126,11 +128,25 @@ class RightsCases:
             case = self._case(tx, case_id)
             stored = self._stored(tx, case.log_id)
             if stored is None or case.sealed_detail is None:
-                raise CannotDo("The words of this case went with the log's key. What stands in clear is all there is")
+                raise CannotDo(f"{_WORDS_GONE}. What stands in clear is all there is")
             seen = NewDecision("rights", case_id, Choice.OPENED, case.log_id)
             keep(tx, self._number, stored.sealer, tenant.new_id(), seen, who, now)
             append(tx, self._number, Action.PERSON_LOG_OPENED, "log", case.log_id, who.id, now, rights=case_id)
             return self._rights.detail(case, stored.sealer)
+
+    def extend(self, case_id: str, months: int, who: Who) -> None:
+        """Give a case more time to be answered. Whoever asked is to be told the reason. Raises CannotDo."""
+        tenant, now = self._tenant, self._tenant.now()
+        extension = Extension(months, who.why, who.id, tenant.today())
+        with tenant.db.write() as tx:
+            case = self._case(tx, case_id)
+            due = extended(as_case(case), case.asked_on, case.due_on, extension)
+            if isinstance(due, NoDecision):
+                raise CannotDo(f"{due.label('en')}. {_REMEDIES.get(due, _SHOWS)}")
+            stored = self._stored(tx, case.log_id)
+            if stored is None or case.sealed_detail is None:
+                raise CannotDo(f"{_WORDS_GONE}. Decide it: nothing of the log takes more time")
+            self._rights.extend(tx, case, due, extension, now, stored.sealer)
 
     # --- deciding --------------------------------------------------------------------------------------------------
 
@@ -289,7 +305,10 @@ class RightsCases:
 
 
 _SHOWS = "`hub rights list` shows the cases, and `hub rights show` one"
+_WORDS_GONE = "The words of this case went with the log's key"
 _REMEDIES = {
+    NoDecision.MONTH_OVER: "Answer as soon as you can, and tell whoever asked why it took longer",
+    NoDecision.NO_REASON: "Write it with --why, as whoever asked is to read it",
     NoDecision.NO_ASSESSMENT: "Write it in a few words with --assessment",
     NoDecision.WRONG_BASIS: "`hub rights decide --help` lists what each decision can rest on",
     NoDecision.ARCHIVE_DUTY: (

@@ -21,15 +21,15 @@ from hub.commands.report import BadOption
 from hub.operate.logging import configure_logging
 from hub.operate.roles import NotAllowed
 from hub.relaylog.codes import LogStatus
-from hub.service import serve_until_stopped
+from hub.service.serve import serve_until_stopped
 from hub.store.backup import BackupFailed
 from hub.store.database import open_database
 from hub.store.events import verify
 from hub.store.logs import LogStore
 from hub.store.rotation import RotationRefused, in_use
-from hub.store.sealing import Shredded, new_key_file, read_key_file
+from hub.store.sealing import Shredded, read_key_file
 from hub.store.tables import events
-from tests.commands.test_report_commands import CONFIG, TENANT, Office
+from tests.commands.office import CONFIG, TENANT, Office, municipality
 from tests.documents.worked import LOG_ID, worked_log
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -45,12 +45,7 @@ ROLES = """\
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     """Give a municipality with one log, one draft that nobody may share, and no roles."""
-    tenant = tmp_path / "config" / "tenants" / TENANT
-    tenant.mkdir(parents=True)
-    (tmp_path / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
-    (tenant / "tenant.yaml").write_text(CONFIG, encoding="utf-8")
-    new_key_file(tmp_path / "key.json")
-    made = Office(tmp_path)
+    made = municipality(tmp_path, {"tenant.yaml": CONFIG})
     store = LogStore(read_key_file(tmp_path / "key.json", TENANT))
     log = worked_log()
     known = log.model_copy(update={"subject": log.subject.model_copy(update={"national_id": CHILD})})
@@ -62,7 +57,7 @@ def office(tmp_path: Path) -> Office:
 
 
 def _roles(office: Office) -> None:
-    (office.folder / "config" / "tenants" / TENANT / "roles.yaml").write_text(ROLES, encoding="utf-8")
+    (office.tenant / "roles.yaml").write_text(ROLES, encoding="utf-8")
 
 
 def _well(done: Result) -> str:
@@ -83,7 +78,7 @@ def test_keys_are_rotated_and_the_old_version_waits(office: Office) -> None:
 def test_keys_may_come_from_the_environment(office: Office) -> None:
     """The hub works with a key file's content as a secret; to rotate, the secret's `current` is what wraps."""
     _well(office.hub("keys", "rotate", TENANT, "--who", "it-1"))
-    path = office.folder / "config" / "tenants" / TENANT / "tenant.yaml"
+    path = office.tenant / "tenant.yaml"
     path.write_text(CONFIG.replace("key_file: ${env:KEY_FILE}", "key: ${env:KEY_TEXT}"), encoding="utf-8")
     text = base64.b64encode((office.folder / "key.json").read_bytes()).decode()
     environ = {"KEY_TEXT": text, "DATA": str(office.folder), "COLUMNS": "250"}

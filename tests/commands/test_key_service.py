@@ -16,8 +16,8 @@ from hub.bootstrap import key_source, read_settings, system_clock
 from hub.cli import app
 from hub.commands.keys import NoKeyFile
 from hub.store.logs import LogStore
-from hub.store.sealing import KeyFileError, TenantKeys, new_key_file, read_key_file, tenant_keys
-from tests.commands.test_report_commands import CONFIG, TENANT, Office
+from hub.store.sealing import KeyFileError, TenantKeys, read_key_file, tenant_keys
+from tests.commands.office import CONFIG, TENANT, Office, municipality
 from tests.connectors.transit_server import TOKEN, TransitServer
 from tests.documents.worked import LOG_ID, worked_log
 
@@ -53,16 +53,13 @@ class Served(Office):
 
     def configure(self, key: str) -> None:
         """Say where the keys come from."""
-        path = self.folder / "config" / "tenants" / TENANT / "tenant.yaml"
-        path.write_text(CONFIG.replace("key_file: ${env:KEY_FILE}\n", key), encoding="utf-8")
+        (self.tenant / "tenant.yaml").write_text(CONFIG.replace("key_file: ${env:KEY_FILE}\n", key), encoding="utf-8")
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Served]:
-    (tmp_path / "config" / "tenants" / TENANT).mkdir(parents=True)
-    (tmp_path / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
+    municipality(tmp_path, {"tenant.yaml": CONFIG})
     (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="utf-8")
-    new_key_file(tmp_path / "key.json")
     with TransitServer() as transit:
         made = Served(tmp_path, transit)
         made.configure(SERVICE)

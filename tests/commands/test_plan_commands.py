@@ -17,17 +17,17 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hub.cli import app
-from hub.commands.plan import BadPeople, NoSuchLog
+from hub.commands.plan import BadPeople
+from hub.commands.shared import NoSuchLog
 from hub.operate.roles import NotAllowed
 from hub.sandbox.case import Json
 from hub.sandbox.children import Cast
-from hub.sandbox.municipality import MUNICIPALITY_ORGNR, SAMSPILL_SCOPE, VISMA_TENANT_ID
-from hub.sandbox.samspill import TOKEN_PATH
+from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.server import Sandbox
 from hub.sandbox.stories import individual_plan, ordinary_health_station
 from hub.sandbox.world import World, _enter, _open_units
-from hub.store.sealing import new_key_file
 from hub.sync.plans import CannotPlan
+from tests.commands.office import PLAN_YAML, SAMSPILL_YAML, municipality
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime.now(UTC)
@@ -39,23 +39,6 @@ language: nb
 controller: Fjordvik kommune
 key_file: ${{env:KEY_FILE}}
 """
-CONNECTION = f"""\
-system: samspill
-mapping: samspill/stafettlogg
-base_url: ${{env:SAMSPILL}}/api
-token_url: ${{env:SAMSPILL}}{TOKEN_PATH}
-tenant_id: {VISMA_TENANT_ID}
-organisation_number: "{MUNICIPALITY_ORGNR}"
-client_id: isv_stafetthub_fjordvik
-client_secret: ${{env:SECRET}}
-scope: {SAMSPILL_SCOPE}
-services: [health_station, coordinating_unit, family]
-readers: [health_station, family]
-verified_ids: true
-deliver: true
-confirmed: {{by: Oppdikta leder, on: 2026-11-20}}
-"""
-PLAN = "plan: {type: INDIVIDUELL_PLAN, guardian_role: FORESATT, participant_role: DELTAKER}\n"
 ROLES = """\
 - {user: koordinator-1, role: holder, known_as: %s, granted_by: Oppdikta leder, valid_from: 2020-01-01}
 """
@@ -143,12 +126,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     for number, story in enumerate((individual_plan, ordinary_health_station)):
         cast = Cast(Random(f"plan/{number}"), NOW.date(), number, 0)  # noqa: S311 - the same test tells the same
         _enter(world, story.__name__, story(cast))
-    connections = folder / "config" / "tenants" / MUNICIPALITY_ORGNR / "connections"
-    connections.mkdir(parents=True)
-    (folder / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
-    (connections.parent / "tenant.yaml").write_text(TENANT, encoding="utf-8")
-    (connections / "samspill.yaml").write_text(CONNECTION + PLAN, encoding="utf-8")
-    new_key_file(folder / "key.json")
+    municipality(folder, {"tenant.yaml": TENANT, "connections/samspill.yaml": SAMSPILL_YAML + PLAN_YAML})
     with Sandbox(world, bytes(32), lambda: NOW) as running:
         made = Office(folder, running)
         done = made.calling("sync")
@@ -225,6 +203,22 @@ def test_each_participant_is_ticked(office: Office) -> None:
     assert [each["roleId"] for each in plan["participants"]] == ["FORESATT", "DELTAKER"]
 
 
+def test_the_plan_belongs_where_it_was_chosen(office: Office) -> None:
+    """Listed by id and name from the system; an id that it lacks makes nothing, and one that it has is in the plan."""
+    listed = office.calling("plan", "affiliations", office.log(), "--who", "koordinator-1", "--language", "nn")
+    assert listed.returncode == 0, listed.stderr
+    chosen, _, name = listed.stdout.splitlines()[1].partition("  ")
+    wrong = office.calling(*office.asking("--affiliation", "A-99x", "--yes"))
+    assert wrong.returncode == 1
+    assert "hub plan affiliations" in wrong.stderr
+    assert "A-99x" not in wrong.stderr
+    assert office.plans() == []
+    done = office.calling(*office.asking("--affiliation", chosen, "--yes"))
+    assert done.returncode == 0, done.stderr
+    (plan,) = office.plans()
+    assert (plan["affiliation"]["id"], plan["affiliation"]["name"]) == (chosen, name)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -248,7 +242,7 @@ def test_a_file_that_cannot_be_read_names_the_line_alone(office: Office, text: s
 
 def test_where_no_connection_makes_plans_it_is_done_by_hand_and_ticked_off(office: Office) -> None:
     """Without `plan` in the connection's file the words say so, and the task is noted as done."""
-    office.connection.write_text(CONNECTION, encoding="utf-8")
+    office.connection.write_text(SAMSPILL_YAML, encoding="utf-8")
     (task,) = office.tasks()
     shown = office.hub("inbox", "show", task["id"]).output
     assert "make the plan in its system by hand" in shown
@@ -263,7 +257,7 @@ def test_where_no_connection_makes_plans_it_is_done_by_hand_and_ticked_off(offic
 
 def test_a_connection_that_only_reads_makes_no_plans(office: Office) -> None:
     """`deliver: false` holds for plans as well."""
-    office.connection.write_text(CONNECTION.replace("deliver: true", "deliver: false") + PLAN, encoding="utf-8")
+    office.connection.write_text(SAMSPILL_YAML.replace("deliver: true", "deliver: false") + PLAN_YAML, encoding="utf-8")
     assert isinstance(office.hub(*office.asking("--yes")).exception, CannotPlan)
 
 

@@ -2,86 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from hub.cli import app
-from hub.commands.report import BadOption, UnknownLog, UnknownTenant
+from hub.commands.report import BadOption
+from hub.commands.shared import CannotWrite, NoSuchLog, UnknownTenant
 from hub.operate.opened import NotOpen
 from hub.relaylog.codes import AddressProtection, ClosureReason, LogStatus, Part, Service, SignerRole
 from hub.relaylog.model import Closure, Consent, RelayLog, Signer
-from hub.store.database import Database, open_database
 from hub.store.events import NotACode
 from hub.store.logs import LogStore
-from hub.store.sealing import new_key_file, read_key_file
-from hub.store.tables import DeliveryKind, DeliveryState, events
+from hub.store.sealing import read_key_file
+from hub.store.tables import DeliveryKind, DeliveryState
 from hub.store.work import NewDelivery, WorkStore
+from tests.commands.office import CONFIG, TENANT, Office, municipality
 from tests.documents.worked import LOG_ID, consent, worked_log
 
-TENANT = "900001002"  # made up, as is the unit's number below
 PPT = f"{TENANT}/ppt"
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-CONFIG = f"""\
-name: Oppdikta kommune
-organisation_number: "{TENANT}"
-language: nn
-controller: Oppdikta kommune
-key_file: ${{env:KEY_FILE}}
-units:
-  - {{id: tussebu, name: Tussebu barnehage, organisation_number: "900001037", service: kindergarten}}
-"""
-
-
-@dataclass(frozen=True)
-class Office:
-    """A municipality's hub with one log in its store, and the folder where papers are put."""
-
-    folder: Path
-
-    def hub(self, *arguments: str) -> Result:
-        """Run the command."""
-        environ = {"KEY_FILE": str(self.folder / "key.json"), "DATA": str(self.folder), "COLUMNS": "250"}
-        config = ["--config", str(self.folder / "config")]
-        return CliRunner(env=environ).invoke(app, [*arguments, *config])
-
-    @contextmanager
-    def store(self) -> Iterator[Database]:
-        """Open its store."""
-        db = open_database(f"sqlite:///{self.folder / 'hub.db'}")
-        db.migrate()
-        yield db
-        db.close()
-
-    def openings(self) -> list[tuple[str, str, dict[str, object]]]:
-        """Return who opened which log, and with what data."""
-        wanted = select(events.c.actor, events.c.subject_id, events.c.data)
-        with self.store() as db, db.read() as tx:
-            rows = tx.execute(wanted.where(events.c.action == "person:log:opened").order_by(events.c.event_id))
-            return [(row.actor, row.subject_id, row.data) for row in rows]
-
-    def all_events(self) -> str:
-        """Return everything that the log of events says."""
-        with self.store() as db, db.read() as tx:
-            return json.dumps([[str(value) for value in row] for row in tx.execute(select(events))])
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
-    tenant = tmp_path / "config" / "tenants" / TENANT
-    tenant.mkdir(parents=True)
-    (tmp_path / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
-    (tenant / "tenant.yaml").write_text(CONFIG, encoding="utf-8")
-    new_key_file(tmp_path / "key.json")
-    made = Office(tmp_path)
+    """Give a municipality with one log, which one system was sent."""
+    made = municipality(tmp_path, {"tenant.yaml": CONFIG})
     _save(made, worked_log())
     return made
 
@@ -237,7 +186,7 @@ def test_a_period_that_is_none_is_refused(office: Office, since: str, until: str
 def test_a_log_or_municipality_that_is_not_there_is_told_so(office: Office) -> None:
     """Without repeating what was asked for."""
     done = office.hub("report", "shared", "no-such", "--for", "child", "--out", "x.txt", "--who", "it-1")
-    assert isinstance(done.exception, UnknownLog)
+    assert isinstance(done.exception, NoSuchLog)
     assert "no-such" not in str(done.exception)
     done = office.hub("report", "control", "--who", "leiar-1", "--unit", "x", "--tenant", "900001010")
     assert isinstance(done.exception, UnknownTenant)
@@ -251,5 +200,5 @@ def test_a_paper_is_never_left_open_to_others(office: Office) -> None:
     assert office.hub(*asked, str(out)).exit_code == 0
     assert out.stat().st_mode & 0o777 == 0o600
     missing = office.hub(*asked, str(office.folder / "nowhere" / "x.txt"))
-    assert isinstance(missing.exception, BadOption)
+    assert isinstance(missing.exception, CannotWrite)
     assert os.fspath(office.folder) not in str(missing.exception)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
 from hub.cli import app
 from hub.commands.rights import BadAnswer, NoSuchCase
+from hub.commands.shared import NoSuchLog
+from hub.operate.letter import NoLetter
 from hub.operate.opened import NotOpen
 from hub.operate.roles import NotAllowed
+from hub.relaylog.rights import due_on, months_extended
 from hub.store.logs import LogStore, Side
-from hub.store.sealing import Shredded, new_key_file, read_key_file
+from hub.store.sealing import Shredded, read_key_file
 from hub.store.tables import rights_cases, tasks
 from hub.store.wipe import SHREDDED
 from hub.sync.rights import CannotDo
-from tests.commands.test_report_commands import CONFIG, TENANT, Office
+from tests.commands.office import BOX_YAML, CONFIG, TENANT, Office, municipality
 from tests.documents.worked import LOG_ID, worked_log
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -32,29 +35,15 @@ ROLES = """\
 - {user: pvo-1, role: data_protection_officer, valid_from: 2020-01-01, granted_by: k-1}
 - {user: it-1, role: operator, valid_from: 2020-01-01, granted_by: k-1}
 """  # noqa: E501 - one grant a line
-CONNECTION = """\
-system: folder
-mapping: profil/stafettlogg
-folder: ${env:DATA}/box
-suffix: .xml
-services: [health_station]
-readers: [health_station]
-"""
 ASKS, WHY = "Mor vil ha det vekk.", "Vurdert med leiaren."
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     """Give a municipality with one log, which one system holds."""
-    tenant = tmp_path / "config" / "tenants" / TENANT
-    (tenant / "connections").mkdir(parents=True)
     (tmp_path / "box").mkdir()
-    (tmp_path / "config" / "hub.yaml").write_text("environment: test\ndata: ${env:DATA}\n", encoding="utf-8")
-    (tenant / "tenant.yaml").write_text(CONFIG, encoding="utf-8")
-    (tenant / "roles.yaml").write_text(ROLES, encoding="utf-8")
-    (tenant / "connections" / "box.yaml").write_text(CONNECTION, encoding="utf-8")
-    new_key_file(tmp_path / "key.json")
-    made, log = Office(tmp_path), worked_log()
+    files = {"tenant.yaml": CONFIG, "roles.yaml": ROLES, "connections/box.yaml": BOX_YAML}
+    made, log = municipality(tmp_path, files, "test"), worked_log()
     store = LogStore(read_key_file(tmp_path / "key.json", TENANT))
     with made.store() as db, db.write() as tx:
         stored = store.save(tx, replace(store.new(log.id), log=log, agreed=log), NOW)
@@ -139,6 +128,86 @@ def test_words_are_shown_to_who_may_open_the_log_alone(office: Office) -> None:
     assert isinstance(office.hub("rights", "show", _id(office), "--reveal").exception, BadAnswer)
 
 
+def _extend(office: Office, months: str, who: str = "leiar-1", why: str = WHY) -> Result:
+    return office.hub("rights", "extend", _id(office), "--months", months, "--why", why, "--who", who)
+
+
+def test_an_answer_is_given_more_time(office: Office) -> None:
+    """The new last day is shown with who gave it and what to tell by when; why is shown to who may open the log."""
+    _well(_open(office, "access"))
+    with office.store() as db, db.read() as tx:
+        asked = tx.execute(select(rights_cases)).one().asked_on
+    for who in ("pvo-1", "it-1", "rektor-1"):
+        _refused(_extend(office, "1", who))
+    assert f"tell whoever asked by {due_on(asked)}" in _well(_extend(office, "1"))
+    told = [_well(_extend(office, "1"))]
+    assert f"open, answer by {due_on(asked, 2)}, extended" in told[0]
+    assert f"extended by 2 months to {due_on(asked, 2)}, by leiar-1" in told[0]
+    assert "hub rights extend" not in told[0]
+    told += [_well(office.hub("rights", *args)) for args in (("list",), ("list", "--json"), ("show", _id(office)))]
+    assert json.loads(told[2])[0]["due_on"] == str(due_on(asked, 2))
+    assert not any(WHY in text for text in (*told, office.all_events()))
+    reveal = ("rights", "show", _id(office), "--reveal", "--purpose", "svar", "--who", "leiar-1")
+    assert _well(office.hub(*reveal)) == f"asks: {ASKS}\ntakes longer: {WHY}\ntakes longer: {WHY}\n"
+    assert isinstance(_extend(office, "1").exception, CannotDo)
+    assert _extend(office, "3").exit_code == 2
+
+
+def test_a_case_with_more_time_is_late_by_its_new_day(office: Office) -> None:
+    """Once its first month is over it can be given no more; until its new day it is not overdue."""
+    _well(_open(office, "access"))
+    _well(_extend(office, "2"))
+    _well(_open(office, "deletion"))
+    with office.store() as db, db.write() as tx:  # as if five weeks had gone by since the demands
+        for row in tx.execute(select(rights_cases)).all():
+            asked, months = row.asked_on - timedelta(weeks=5), months_extended(row.asked_on, row.due_on)
+            changed = update(rights_cases).where(rights_cases.c.case_id == row.case_id)
+            tx.execute(changed.values(asked_on=asked, due_on=due_on(asked, months)))
+    first, _, second, _ = _well(office.hub("rights", "list")).splitlines()
+    assert (first.endswith("OVERDUE"), second.endswith("extended")) == (True, True)
+    late = office.hub("rights", "extend", first.split()[0], "--months", "1", "--why", WHY, "--who", "leiar-1")
+    assert "within the first month" in str(late.exception)
+
+
+def test_the_letter_tells_whoever_asked(office: Office) -> None:
+    """Why it takes longer, then what was decided and why: to who may open the log alone, on the screen or to a file."""
+    _well(_open(office, "access", "leiar-1", "--asks", "Eg vil sjå loggen min."))
+    letter = ("rights", "letter", _id(office), "--who")
+    assert isinstance(office.hub(*letter, "leiar-1").exception, NoLetter)
+    _well(_extend(office, "2", why="Loggen er lang."))
+    for who in ("pvo-1", "regel-1", "it-1", "rektor-1"):
+        _refused(office.hub(*letter, who))
+    longer = _well(office.hub(*letter, "leiar-1"))
+    assert all(
+        word in longer for word in ("SVARET TEK LENGRE TID", "sjå loggen min", "Loggen er lang.", "Datatilsynet")
+    )
+    assert isinstance(office.hub(*letter, "leiar-1", "--reasons", "Meir.").exception, NoLetter)
+    _well(_decide(office, "--refuse", "gdpr_15_4"))
+    assert isinstance(office.hub(*letter, "leiar-1").exception, NoLetter)
+    out = office.folder / "brev.txt"
+    asked = (*letter, "leiar-1", "--reasons", "Det gjeld andre.", "--language", "nb", "--to", str(out))
+    assert _well(office.hub(*asked)) == f"Made {out}\n"
+    assert out.stat().st_mode & 0o777 == 0o600
+    text = out.read_text("utf-8")
+    assert all(
+        word in text for word in ("SVAR PÅ KRAVET DITT", "art. 15 nr. 4", "Det gjeld andre.", "personvernombudet")
+    )
+    assert not any(word in text for word in (WHY, "Loggen er lang.", "Testbarn"))
+    assert office.openings() == [("leiar-1", LOG_ID, {"rights": _id(office)})] * 2
+
+
+def test_the_letter_about_a_deletion_is_made_from_what_is_left(office: Office) -> None:
+    """Neither words nor language of the log are left; whoever carries the case out can make it, and opens nothing."""
+    _well(_open(office, "deletion"))
+    _well(_decide(office, "--grant", "archive_released", "leiar-1", "--yes"))
+    letter = ("rights", "letter", _id(office), "--who")
+    _refused(office.hub(*letter, "it-1"))
+    told = _well(office.hub(*letter, "pvo-1"))
+    assert "Loggen er sletta i Stafetthub" in told
+    assert ASKS not in told
+    assert office.openings() == []
+
+
 def test_an_objection_holds_the_log_and_papers_of_it(office: Office) -> None:
     """A hold that nobody may release stands in the inbox, no summary is made, and a refusal ends both."""
     _well(_open(office, "objection", "leiar-1"))
@@ -189,7 +258,7 @@ def test_what_is_asked_can_be_read_from_stdin(office: Office) -> None:
 def test_what_is_not_there_is_told_with_what_there_is(office: Office) -> None:
     """An unknown log, case, day or basis is refused in one line, without repeating it where it could be anything."""
     missing = ("--kind", "access", "--asked-by", "child", "--asks", "x", "--who", "pvo-1")
-    assert isinstance(office.hub("rights", "open", "--log", "no-such", *missing).exception, NoSuchCase)
+    assert isinstance(office.hub("rights", "open", "--log", "no-such", *missing).exception, NoSuchLog)
     assert isinstance(office.hub("rights", "show", "no-such").exception, NoSuchCase)
     assert isinstance(_open(office, "access", "pvo-1", "--asked-on", "i går").exception, BadAnswer)
     _well(_open(office, "access"))

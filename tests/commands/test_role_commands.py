@@ -18,7 +18,7 @@ from hub.relaylog.model import Actor, Handover, Party, RelayLog
 from hub.store.differences import Difference, Differences
 from hub.store.inbox import Inbox, Refusal
 from hub.store.logs import LogStore, Side
-from hub.store.sealing import new_key_file, read_key_file, shred_log
+from hub.store.sealing import read_key_file, shred_log
 from hub.store.tables import (
     DeliveryKind,
     DeliveryState,
@@ -32,7 +32,7 @@ from hub.store.tables import (
 )
 from hub.store.tasks import NewTask, Tasks
 from hub.store.work import NewDelivery, WorkStore
-from tests.commands.test_report_commands import CONFIG, TENANT, Office
+from tests.commands.office import BOX_YAML, CONFIG, SCHOOL, TENANT, Office, municipality
 from tests.documents.worked import LOG_ID, worked_log
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
@@ -46,30 +46,15 @@ ROLES = f"""\
 - {{user: pvo-1, role: data_protection_officer, valid_from: 2020-01-01, granted_by: k-1}}
 - {{user: it-1, role: operator, valid_from: 2020-01-01, granted_by: k-1}}
 """
-SCHOOL = '  - {id: skule, name: Oppdikta skule, organisation_number: "900001045", service: school}\n'
-CONNECTION = """\
-system: folder
-mapping: profil/stafettlogg
-folder: ${env:DATA}/box
-suffix: .xml
-services: [health_station]
-readers: [health_station]
-"""
 WHY = ("--why", "Avtalt.")
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     """Give a municipality where one of each waits: a record, a failed delivery, a difference, a task, an offer."""
-    tenant = tmp_path / "config" / "tenants" / TENANT
-    (tenant / "connections").mkdir(parents=True)
     (tmp_path / "box").mkdir()
-    (tmp_path / "config" / "hub.yaml").write_text("environment: test\ndata: ${env:DATA}\n", encoding="utf-8")
-    (tenant / "tenant.yaml").write_text(CONFIG + SCHOOL, encoding="utf-8")
-    (tenant / "roles.yaml").write_text(ROLES, encoding="utf-8")
-    (tenant / "connections" / "box.yaml").write_text(CONNECTION, encoding="utf-8")
-    new_key_file(tmp_path / "key.json")
-    made = Office(tmp_path)
+    files = {"tenant.yaml": CONFIG + SCHOOL, "roles.yaml": ROLES, "connections/box.yaml": BOX_YAML}
+    made = municipality(tmp_path, files, "test")
     _fill(made)
     return made
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from hub.connectors.base import (
+    Affiliation,
     BadAnswer,
     Misconfigured,
     NewPlan,
@@ -25,6 +26,7 @@ from hub.connectors.base import (
 )
 from hub.connectors.http import Limits
 from hub.connectors.samspill import PlanSettings, Samspill, Settings
+from hub.relaylog.codes import Language
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR, SAMSPILL_SCOPE, VISMA_TENANT_ID
 from hub.sandbox.samspill import TOKEN_PATH
 from hub.sandbox.server import Sandbox
@@ -310,6 +312,40 @@ def test_who_is_ticked_takes_part_in_the_configured_role(sandbox: Sandbox, momen
         plan_id = samspill.create_plan(new)
     roles = [each["roleId"] for each in sandbox.world.samspill[plan_id]["participants"]]
     assert roles == ["FORESATT", "DELTAKER"]
+
+
+@pytest.mark.parametrize("language", ["nb", "nn", "en"])
+def test_affiliations_are_listed_in_the_language_asked_for(moment: Time, language: Language) -> None:
+    """One GET with the published choice of language; ids and names come as the system orders them."""
+    listed = answer(200, {"items": [{"id": "A-2", "name": "Prøvelia skule"}, {"id": "A-1", "name": "PPT"}]})
+    with Wire([TOKEN, listed]) as wire, _samspill(wire.url, moment, plan=OWN) as samspill:
+        found = samspill.affiliations(language)
+        assert wire.requests[1].startswith(f"GET /api/affiliations?lang={language} ".encode())
+    assert found == (Affiliation("A-2", "Prøvelia skule"), Affiliation("A-1", "PPT"))
+
+
+@pytest.mark.parametrize("body", [{}, {"items": [{"id": "A-1"}]}, {"items": [{"id": "", "name": "PPT"}]}])
+def test_a_list_of_affiliations_that_is_none_is_told(moment: Time, body: dict[str, object]) -> None:
+    """Without items, an id or a name nobody can choose."""
+    with (
+        Wire([TOKEN, answer(200, body)]) as wire,
+        _samspill(wire.url, moment, plan=OWN) as samspill,
+        pytest.raises(BadAnswer) as caught,
+    ):
+        samspill.affiliations("nb")
+    assert caught.value.code == "no_list"
+
+
+def test_a_chosen_affiliation_stands_in_the_form(sandbox: Sandbox, moment: Time) -> None:
+    """It is sent as `affiliationId`, and the plan belongs there; without a choice the form has no such field."""
+    new = _new(sandbox, 5)
+    with _making(sandbox, moment) as samspill:
+        chosen = samspill.affiliations("nb")[-1]
+        plan_id = samspill.create_plan(replace(new, affiliation=chosen.id))
+    form = sandbox.world.received[-1].body
+    assert form is not None
+    assert form["affiliationId"] == chosen.id
+    assert sandbox.world.samspill[plan_id]["affiliation"]["id"] == chosen.id
 
 
 def test_plans_that_the_hub_makes_are_no_relay_logs(sandbox: Sandbox, moment: Time) -> None:

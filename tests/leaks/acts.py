@@ -191,8 +191,11 @@ def _make_a_plan(hub: Office) -> None:
         hub.badly(*create, typed=people)
     people = f"lead {OTHER} {WORD} Testperson"
     hub.badly(*create, "--participant", UNKNOWN, typed=people)
+    hub.badly(*create, "--affiliation", UNKNOWN, typed=people)
+    hub.rarely("plan", "affiliations", log, *WHO, SAMSPILL=NOWHERE)
+    chosen = hub.well("plan", "affiliations", log, "--language", "nn", *WHO).split()[0]
     hub.rarely(*create, typed=people, SAMSPILL=NOWHERE)
-    hub.well(*create, "--participant", guardian, typed=people)
+    hub.well(*create, "--participant", guardian, "--affiliation", chosen, typed=people)
     hub.rarely(*create, typed=people)
 
 
@@ -205,6 +208,11 @@ def _claim_rights(hub: Office) -> None:
         case = opened.split()[1].strip(".")
         hub.well("rights", "show", case)
         hub.well("rights", "show", case, "--reveal", "--purpose", PERSON, *WHO)
+        more = ("rights", "extend", case, "--months", "1", *WHY)
+        hub.rarely("rights", "letter", case, *WHO)
+        hub.rarely(*more, "--who", NOBODY)
+        hub.well(*more, *WHO)
+        hub.well("rights", "letter", case, *WHO)
         decide = ("rights", "decide", case, "--grant", "--yes", "--assessment", PERSON)
         hub.rarely(*decide, "--basis", WORD, *WHO)
         hub.rarely(*decide, "--basis", "gdpr_21_1", *WHO)
@@ -215,6 +223,8 @@ def _claim_rights(hub: Office) -> None:
             with hub.store() as db, db.read() as tx:
                 for task in tx.scalars(select(tasks.c.task_id).where(tasks.c.log_id == log)).all():
                     hub.well("inbox", "done", task, *WHO)
+        hub.well("rights", "letter", case, "--reasons", PERSON, *WHO)
+        hub.rarely(*more, *WHO)
         hub.well("rights", "done", case, *WHO)
     hub.well("rights", "list", "--json")
     if hub.thorough:
@@ -275,6 +285,8 @@ def _use_unknown_ids(hub: Office) -> None:
     hub.badly("plan", "create", UNKNOWN, "--yes", "--people", "-", *WHO, *WHY, typed=f"lead {OTHER} {PERSON}")
     hub.badly("rights", "decide", UNKNOWN, "--refuse", "--basis", "gdpr_15", "--assessment", PERSON, *WHO)
     hub.badly("rights", "done", UNKNOWN, *WHO)
+    hub.badly("rights", "extend", UNKNOWN, "--months", "1", *WHO, *WHY)
+    hub.badly("rights", "letter", UNKNOWN, "--reasons", PERSON, *WHO)
     for command in ("pause", "resume"):
         hub.badly(command, "ukjend", *WHO)
     for command in ("rotate", "retire"):

@@ -19,14 +19,13 @@ from sqlalchemy import update
 
 from hub.operate.report import Reports
 from hub.sandbox.children import Cast
-from hub.sandbox.municipality import SAMSPILL_SCOPE, VISMA_TENANT_ID
-from hub.sandbox.samspill import TOKEN_PATH
 from hub.sandbox.server import Sandbox
 from hub.sandbox.stories import individual_plan
 from hub.sandbox.world import World, _enter, _open_units
 from hub.store.database import Database, open_database
 from hub.store.sealing import log_sealers, read_key_file
 from hub.store.tables import logs
+from tests.commands.office import PLAN_YAML, SAMSPILL_YAML
 from tests.connectors.smtpsink import Sink, smtp_sink
 from tests.connectors.transit_server import TOKEN, TransitServer
 from tests.leaks.canaries import MARK, NUMBER, Canary, canaries
@@ -71,23 +70,6 @@ verified_ids: true
 first_contact: FIRST
 deliver: true
 confirmed: {by: Prøve, on: 2026-11-01}
-"""
-SYSTEM = f"""\
-system: samspill
-mapping: samspill/stafettlogg
-base_url: ${{env:SAMSPILL}}/api
-token_url: ${{env:SAMSPILL}}{TOKEN_PATH}
-tenant_id: {VISMA_TENANT_ID}
-organisation_number: "{TENANT}"
-client_id: isv_stafetthub_fjordvik
-client_secret: ${{env:SECRET}}
-scope: {SAMSPILL_SCOPE}
-services: [health_station, coordinating_unit, family]
-readers: [health_station, family]
-verified_ids: true
-deliver: true
-confirmed: {{by: Oppdikta leder, on: 2026-11-20}}
-plan: {{type: INDIVIDUELL_PLAN, guardian_role: FORESATT, participant_role: DELTAKER}}
 """
 KEY_SERVICE = """\
 key_service:
@@ -203,7 +185,11 @@ class Office:
         log = self.records["aktiv"].log
         names = [each.name for each in (log.holder, *log.parties) if each]
         roles = "\n".join(_grants(*names, self.sandbox.world.samspill["P-10001"]["planLead"]["name"]))
-        files = {"tenant.yaml": MUNICIPALITY + keys, "roles.yaml": roles, "connections/samspill.yaml": SYSTEM}
+        files = {
+            "tenant.yaml": MUNICIPALITY + keys,
+            "roles.yaml": roles,
+            "connections/samspill.yaml": SAMSPILL_YAML + PLAN_YAML,
+        }
         for name, first in FOLDERS.items():
             files[f"connections/{name}.yaml"] = CONNECTION.replace("NAME", name).replace("FIRST", first)
         for name, text in files.items():

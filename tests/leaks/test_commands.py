@@ -29,7 +29,7 @@ NOT_RUN_HERE: Mapping[str, str] = MappingProxyType(
 )
 """Commands that are run elsewhere or nowhere, and why."""
 
-REVEALING = ("--reveal", "mapping expect")
+REVEALING = ("--reveal", "mapping expect", "rights letter")
 """What shows a person's values to whoever asked for them and may: its result is theirs, the rest is not."""
 
 

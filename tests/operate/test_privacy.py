@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from hub.bootstrap import SYSTEMS, read_settings
 from hub.operate.privacy import ASK, privacy_page
 from hub.operate.settings import TenantSettings
+from hub.operate.settings.model import Role
 from hub.relaylog.codes import Part
 from hub.relaylog.consent import ConsentPolicy, LegalBasis
 from hub.store import tables
@@ -79,6 +80,19 @@ def test_what_a_plan_does_is_told_where_one_can_be_made(tenant: TenantSettings) 
     assert told in privacy_page(tenant, DAY, SPECS)
     without = tuple(each for each in tenant.connections if each.system != "samspill")
     assert told not in privacy_page(tenant.model_copy(update={"connections": without}), DAY, SPECS)
+
+
+def test_every_role_stands_there(tenant: TenantSettings) -> None:
+    """The page says what each role of roles.yaml does and sees, also those that nobody has been given."""
+    page = privacy_page(tenant, DAY, SPECS)
+    assert all(f" (`{role}`) | " in page for role in Role)
+
+
+def test_how_long_archived_logs_stay_is_read_from_the_configuration(tenant: TenantSettings) -> None:
+    """For good until a term is written, and then for so many days."""
+    assert "| Arkivert logg | Blir liggende: `wipe_after` er ikke satt |" in privacy_page(tenant, DAY, SPECS)
+    told = privacy_page(tenant.model_copy(update={"wipe_after": timedelta(days=90)}), DAY, SPECS)
+    assert "| Arkivert logg | Slettet tidligst 90 dager etter arkivets siste bevis |" in told
 
 
 @pytest.mark.parametrize("kind", [*CODES, StopCode], ids=lambda kind: kind.__name__)

@@ -30,37 +30,22 @@ from hub.operate.reminders import Outcome
 from hub.operate.settings import SettingsError
 from hub.relaylog.codes import Language, LogStatus
 from hub.relaylog.model import RelayLog
-from hub.service import (
-    REMIND,
-    NoMail,
-    RemindersTaken,
-    check_all,
-    remind_now,
-    reminders,
-    timings,
-    upkeep,
-)
+from hub.service.check import check_all
+from hub.service.remind import REMIND, NoMail, RemindersTaken, remind_now, reminders
+from hub.service.schedule import timings, upkeep
 from hub.store.leases import LEASE, RUNS, claim
 from hub.store.sealing import new_key_file
 from hub.store.tables import events, logs, runs
 from hub.sync.rows import SyncRows, upkeep_of
+from tests.commands.office import CONFIG, NUMBER, SCHOOL, TENANT, configure
 from tests.connectors.smtpsink import QUOTED, How, Sink, smtp_sink
 from tests.documents.worked import LOG_ID, TODAY, worked_log
 from tests.leaks.canaries import MARK, clear, texts
 
-TENANT = "900001002"  # made up, as are the units' numbers below
 MAIL = f"{TENANT}/_mail"
 CHILD = "10915596784"  # synthetic
-NUMBER = "900001037"
-CONFIG = f"""\
-name: Oppdikta kommune
-organisation_number: "{TENANT}"
-language: nn
-controller: Oppdikta kommune
-key_file: ${{env:KEY_FILE}}
-units:
-  - {{id: tussebu, name: Tussebu barnehage, organisation_number: "{NUMBER}", service: kindergarten}}
-  - {{id: skule, name: Oppdikta skule, organisation_number: "900001045", service: school}}
+REMINDING = f"""\
+{CONFIG}{SCHOOL}\
   - {{id: ppt, name: PPT i Oppdikta, organisation_number: "900001088", service: ppt}}
 mail:
   host: 127.0.0.1
@@ -78,7 +63,7 @@ class Office:
     folder: Path
     sink: Sink
     at: datetime = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-    text: str = field(default=CONFIG, repr=False)
+    text: str = field(default=REMINDING, repr=False)
 
     @contextmanager
     def hub(self) -> Iterator[Hub]:
@@ -90,16 +75,12 @@ class Office:
 
     def write(self, **changed: str) -> None:
         """Write the configuration, with some words of it changed."""
-        tenant = self.folder / "config" / "tenants" / TENANT
-        tenant.mkdir(parents=True, exist_ok=True)
         environment = changed.pop("environment", "test")
-        hub_yaml = f"environment: {environment}\ndata: ${{env:DATA}}\n"
-        (self.folder / "config" / "hub.yaml").write_text(hub_yaml, encoding="utf-8")
         text = self.text.replace("PORT", str(self.sink.port))
         for old, new in changed.items():
             assert old in text
             text = text.replace(old, new)
-        (tenant / "tenant.yaml").write_text(text, encoding="utf-8")
+        configure(self.folder, {"tenant.yaml": text}, environment)
 
     def save(self, *kept: RelayLog) -> None:
         """Put logs into the store."""

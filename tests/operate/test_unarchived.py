@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pypdf import PdfReader
 from sqlalchemy import update
 
 from hub.operate.report import Reports
@@ -16,10 +17,10 @@ from hub.operate.unarchived import unarchived
 from hub.relaylog.codes import LogStatus
 from hub.store.database import Database
 from hub.store.logs import LogStore
-from hub.store.sealing import new_key_file, read_key_file
+from hub.store.sealing import read_key_file
 from hub.store.tables import logs
 from hub.store.work import WorkStore
-from tests.commands.test_report_commands import CONFIG, TENANT, Office
+from tests.commands.office import CONFIG, TENANT, Office, municipality
 from tests.documents.worked import worked_log
 
 FOLDER = f"{TENANT}/folder"
@@ -31,12 +32,7 @@ ARCHIVE = "folder_is_archive: true\narchive: {folder: arkiv, alarm_after: 10d}\n
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     """Give a municipality with an open log, and room for closed ones."""
-    tenant = tmp_path / "config" / "tenants" / TENANT
-    tenant.mkdir(parents=True)
-    (tmp_path / "config" / "hub.yaml").write_text("environment: sandbox\ndata: ${env:DATA}\n", encoding="utf-8")
-    (tenant / "tenant.yaml").write_text(CONFIG, encoding="utf-8")
-    new_key_file(tmp_path / "key.json")
-    made = Office(tmp_path)
+    made = municipality(tmp_path, {"tenant.yaml": CONFIG})
     _save(made, "open-1", LONG_AGO, LogStatus.ACTIVE)
     return made
 
@@ -111,7 +107,56 @@ def test_status_and_control_round_tell_of_it(office: Office) -> None:
     for language, told in words.items():
         assert told in office.hub(*asked, language).output
     assert "2 closed logs have waited too long for the archive's receipt" in office.hub("status").output
-    path = office.folder / "config" / "tenants" / TENANT / "tenant.yaml"
-    path.write_text(CONFIG + ARCHIVE, encoding="utf-8")
+    (office.tenant / "tenant.yaml").write_text(CONFIG + ARCHIVE, encoding="utf-8")
     assert "1 closed logs have waited too long" in office.hub("status").output
     assert "Testbarn" not in office.hub(*asked, "nb").output
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "since"),
+    [
+        ("nb", "Avsluttet, og arkivet har ikke kvittert", "Siden"),
+        ("nn", "Avslutta, og arkivet har ikkje kvittert", "Sidan"),
+    ],
+)
+def test_a_control_round_has_them_in_its_csv_and_its_pdf(office: Office, language: str, told: str, since: str) -> None:
+    """A row with a code of its own and the Norwegian day, and a counted part of the paper; open logs are in neither."""
+    late = datetime(2026, 11, 12, 23, 30, tzinfo=UTC)  # the thirteenth in Norway
+    _save(office, "old", late)
+    csv, pdf = office.folder / "kontroll.csv", office.folder / "kontroll.pdf"
+    asked = ("--who", "leiar-1", "--unit", "tussebu", "--date", "2026-11-21", "--language", language)
+    done = office.hub("report", "control", *asked, "--csv", str(csv), "--pdf", str(pdf))
+    assert done.exit_code == 0, done.output
+    rows = csv.read_text("utf-8-sig").splitlines()
+    assert [row for row in rows if "not_archived" in row] == [
+        "Tussebu barnehage;2026-11-21;not_archived;old;2026-11-13;1"
+    ]
+    text = " ".join(page.extract_text() for page in PdfReader(pdf).pages)
+    counts, paper = (" ".join(part.split()) for part in text.rsplit(told, 1))
+    assert f"{told} 1" in counts
+    assert paper.startswith(f"Logg {since}")
+    assert "old 2026-11-13 1" in paper
+    assert "open-1" not in paper
+    assert "Testbarn" not in text
+
+
+def test_a_control_round_without_any_says_that_none_waits(office: Office) -> None:
+    """The paper counts none and lists none, and the CSV has no such row."""
+    csv, pdf = office.folder / "kontroll.csv", office.folder / "kontroll.pdf"
+    done = office.hub(
+        "report", "control", "--who", "leiar-1", "--unit", "tussebu", "--csv", str(csv), "--pdf", str(pdf)
+    )
+    assert done.exit_code == 0, done.output
+    assert "not_archived" not in csv.read_text("utf-8-sig")
+    text = " ".join(word for page in PdfReader(pdf).pages for word in page.extract_text().split())
+    assert "arkivet har ikke kvittert 0" in text
+    assert text.count("arkivet har ikke kvittert") == 1
+
+
+def test_a_unit_with_closed_logs_alone_is_controlled_too(office: Office) -> None:
+    """The last log of a unit is closed and the archive has not got it: the leader is told, not that there is none."""
+    with office.store() as db, db.write() as tx:
+        tx.execute(update(logs).where(logs.c.log_id == "open-1").values(status=LogStatus.CLOSED))
+    done = office.hub("report", "control", "--who", "leiar-1", "--unit", "tussebu", "--language", "en")
+    assert done.exit_code == 0, done.output
+    assert "confirmed it: open-1" in done.output

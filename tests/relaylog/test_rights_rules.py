@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from hub.relaylog.codes import LogStatus
 from hub.relaylog.rights import (
     BASES,
+    EXTENSION,
     RESTRICTED,
     STOPPING,
     AskedBy,
     Basis,
+    Extension,
     NoDecision,
     RightsCase,
     RightsDecision,
@@ -24,7 +26,9 @@ from hub.relaylog.rights import (
     carried_out,
     decided,
     due_on,
+    extended,
     is_stopping,
+    months_extended,
     must_be_archived,
 )
 
@@ -53,6 +57,52 @@ def test_an_answer_is_due_a_month_after_the_demand(asked: date, due: date) -> No
 def test_the_term_is_never_longer_than_a_month(asked: date) -> None:
     """From any day it is 28 to 31 days, so that nobody is given more time than the law gives."""
     assert 28 <= (due_on(asked) - asked).days <= 31
+
+
+def _more(months: int, on: date, why: str = "Mange systemer.", who: str = "leiar-1") -> Extension:
+    return Extension(months, why, who, on)
+
+
+@pytest.mark.parametrize(
+    ("asked", "months", "due"),
+    [
+        (date(2026, 11, 20), 1, date(2027, 1, 20)),
+        (date(2026, 11, 20), 2, date(2027, 2, 20)),
+        (date(2026, 12, 31), 1, date(2027, 2, 28)),
+        (date(2026, 12, 31), 2, date(2027, 3, 31)),
+    ],
+)
+def test_more_time_is_counted_from_the_demand(asked: date, months: int, due: date) -> None:
+    """A month or two after the first one's end, and a short month between them takes no day from the last."""
+    assert extended(RightsCase(RightsKind.ACCESS), asked, due_on(asked), _more(months, asked)) == due
+
+
+@given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, EXTENSION), st.integers(-1, 4))
+def test_a_term_is_never_extended_beyond_two_months_in_sum(asked: date, before: int, more: int) -> None:
+    """Whatever was added before, the sum decides; how much was added is read from the days alone."""
+    due = due_on(asked, before)
+    assert months_extended(asked, due) == before
+    answer = extended(RightsCase(RightsKind.ACCESS), asked, due, _more(more, asked))
+    fits = more >= 1 and before + more <= EXTENSION
+    assert answer == (due_on(asked, before + more) if fits else NoDecision.TOO_LONG)
+
+
+def test_a_term_is_extended_within_the_first_month_alone() -> None:
+    """On its last day it can be; the day after it can not, even where it was extended before."""
+    case, asked = RightsCase(RightsKind.DELETION), date(2026, 11, 20)
+    assert extended(case, asked, due_on(asked), _more(2, date(2026, 12, 20))) == date(2027, 2, 20)
+    for due in (due_on(asked), due_on(asked, 1)):
+        assert extended(case, asked, due, _more(1, date(2026, 12, 21))) is NoDecision.MONTH_OVER
+
+
+def test_more_time_takes_an_open_case_a_reason_and_a_person() -> None:
+    """A case that is decided or carried out has no term left; without words or a person nothing is extended."""
+    case, asked = RightsCase(RightsKind.ACCESS), date(2026, 11, 20)
+    due = due_on(asked)
+    for state, why in ((RightsState.DECIDED, NoDecision.DECIDED), (RightsState.DONE, NoDecision.DONE)):
+        assert extended(RightsCase(case.kind, state, REFUSED), asked, due, _more(1, asked)) is why
+    assert extended(case, asked, due, _more(1, asked, why=" \n")) is NoDecision.NO_REASON
+    assert extended(case, asked, due, _more(1, asked, who="")) is NoDecision.NO_DECIDER
 
 
 @pytest.mark.parametrize("kind", list(RightsKind))

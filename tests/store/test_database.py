@@ -131,7 +131,7 @@ def test_migrating_brings_the_newest_revision_once(empty_url: str) -> None:
     assert db.revision() is None
     db.migrate()
     db.migrate()
-    assert db.revision() == newest_revision() == "0007"
+    assert db.revision() == newest_revision() == "0008"
     db.close()
 
 

@@ -55,8 +55,8 @@ IN_CLEAR = {
     " closed_by",
     "tasks": "task_id tenant log_id kind reason connection reader unit_id revealing addressed_to since state done_by"
     " done_at",
-    "rights_cases": "case_id tenant log_id kind state asked_by asked_on due_on opened_by opened_at decision basis"
-    " decided_by decided_at done_by done_at",
+    "rights_cases": "case_id tenant log_id kind state asked_by asked_on due_on extended_by extended_at opened_by"
+    " opened_at decision basis decided_by decided_at done_by done_at",
     "packages": "package_id tenant log_id revision external_key content_hash mapping_versions created_at",
     "archived": "tenant log_id revision target delivery_id receipt_ref archived_at",
     "connection_state": "tenant connection paused paused_by paused_at parked_until parked_reason breaker_state"

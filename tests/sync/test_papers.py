@@ -179,6 +179,6 @@ def test_a_unit_is_found_by_any_of_its_names(house: House) -> None:
     log = house.log_of("vl-000001").log
     for name in filter(None, (log.unit.id, log.unit.name, log.unit.organisation_number)):
         found = logs_of_unit(house.db, house.tenant.logs, [name])
-        assert [each.id for each in found] == [row.log_id for row in open_ones]
+        assert [each.id for each in found.open] == [row.log_id for row in open_ones]
     with pytest.raises(UnknownUnit, match=log.unit.id):
         logs_of_unit(house.db, house.tenant.logs, ["no such unit"])

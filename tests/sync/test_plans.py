@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from hub.connectors.base import (
+    Affiliation,
     ConnectorError,
     Misconfigured,
     NewPlan,
@@ -23,7 +24,7 @@ from hub.connectors.base import (
 from hub.operate.report import Reports
 from hub.operate.sendings import Basis, Sendings
 from hub.operate.words import choices
-from hub.relaylog.codes import Part, Service
+from hub.relaylog.codes import Language, Part, Service
 from hub.relaylog.model import RelayLog
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import individual_plan, ordinary_health_station
@@ -63,6 +64,10 @@ class Maker:
         if trouble:
             raise trouble
         return self.real.plans_of(national_id)
+
+    def affiliations(self, language: Language) -> tuple[Affiliation, ...]:
+        """List them."""
+        return self.real.affiliations(language)
 
     def check_plan(self, new: NewPlan) -> None:
         """See that the codes are there."""
@@ -193,6 +198,25 @@ def test_those_ticked_take_part_and_no_others(house: House, maker: Maker) -> Non
     names = [each["name"] for each in house.world.samspill[plan_id]["participants"]]
     assert names == [guardian.name, party.name]
     assert [each.role for each in maker.sent[0].participants] == ["guardian", "participant"]
+
+
+def test_a_plan_belongs_where_a_person_chose(house: House, maker: Maker) -> None:
+    """The list is the system's own; what was chosen of it is in the plan."""
+    chosen = Planner(house.tenant, "worker-1").affiliations(_log(house).id, "nn")[2]
+    assert _create(house, replace(_asked(house), affiliation=chosen.id)) is Outcome.MADE
+    (plan_id,) = _plans(house)
+    belongs = house.world.samspill[plan_id]["affiliation"]
+    assert (belongs["id"], belongs["name"]) == (chosen.id, chosen.name)
+    assert maker.sent[0].affiliation == chosen.id
+
+
+def test_an_affiliation_that_the_system_lacks_stops_it_before_anything_is_sent(house: House, maker: Maker) -> None:
+    """What was typed may be a name: it is not repeated, nothing is written down, and no plan is looked for."""
+    with pytest.raises(CannotPlan, match="`hub plan affiliations` lists them") as caught:
+        _create(house, replace(_asked(house), affiliation="Solskinn Testbarn"))
+    assert "Solskinn" not in str(caught.value)
+    assert (maker.sent, maker.looked) == ([], [])
+    assert house.rows(deliveries, kind=DeliveryKind.CREATE) == []
 
 
 def test_an_unknown_participant_or_number_stops_it_without_a_value(house: House, maker: Maker) -> None:

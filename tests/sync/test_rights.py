@@ -342,6 +342,8 @@ def test_a_restored_backup_does_not_bring_the_log_back(house: House, cases: Righ
     assert [row.log_id for row in house.rows(logs)] == [log_id]
     assert _case(house).state is RightsState.OPEN
     again = RightsCases(house.tenant, shredded)
+    with pytest.raises(CannotDo, match="went with the log's key"):
+        again.extend(case_id, 1, WHO)
     _decide(again, case_id, GRANTED, Basis.ARCHIVE_RELEASED)
     assert [row.connection for row in again.standing(case_id).tasks] == [SAMSPILL, VIGILO]
     assert len(list(shredded.read())) == 1
@@ -582,6 +584,38 @@ def test_access_is_answered_and_done(house: House, cases: RightsCases, decision:
     assert told[-1] == ("person:log:opened", "user-1")
     with pytest.raises(CannotDo, match="carried out already"):
         cases.done(case_id, "pvo-1")
+
+
+def test_more_time_is_a_new_last_day_whose_reason_lies_sealed(house: House, cases: RightsCases) -> None:
+    """The row says who and when, an event until when; the reasons are opened with the case, the last one last."""
+    case_id = _open(cases, _at_rest(house), RightsKind.ACCESS)
+    cases.extend(case_id, 1, Who("leiar-1", WHY))
+    cases.extend(case_id, 1, Who("leiar-2", ASKS))
+    row = _case(house)
+    assert (row.due_on, row.extended_by, row.extended_at) == (date(2027, 2, 21), "leiar-2", house.time.now())
+    extensions = house.rows(events, action="person:rights:extended")
+    assert [(one.subject_id, one.data["due"]) for one in extensions] == [
+        (case_id, "2027-01-21"),
+        (case_id, "2027-02-21"),
+    ]
+    assert WHY not in str([*row, *(one.data for one in extensions)])
+    assert cases.opened(case_id, WHO).extensions == (WHY, ASKS)
+    with pytest.raises(CannotDo, match="no more than two"):
+        cases.extend(case_id, 1, Who("leiar-1", WHY))
+    _decide(cases, case_id, GRANTED, Basis.ACCESS)
+    assert cases.opened(case_id, WHO).extensions == (WHY, ASKS)
+    with pytest.raises(CannotDo, match="decided already"):
+        cases.extend(case_id, 1, Who("leiar-1", WHY))
+
+
+def test_a_case_is_given_no_more_time_when_its_first_month_is_over(house: House, cases: RightsCases) -> None:
+    """By then whoever asked must have been told; the remedy is an answer, and nothing is written."""
+    case_id = _open(cases, _at_rest(house), RightsKind.ACCESS, TODAY - timedelta(days=32))
+    assert _case(house).due_on == TODAY - timedelta(days=1)
+    with pytest.raises(CannotDo, match=r"within the first month\. Answer as soon as you can"):
+        cases.extend(case_id, 2, Who("leiar-1", WHY))
+    assert _case(house).extended_by is None
+    assert house.rows(events, action="person:rights:extended") == []
 
 
 @pytest.mark.parametrize(
