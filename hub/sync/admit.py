@@ -19,7 +19,7 @@ from sqlalchemy import Connection as Transaction
 from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
-from hub.relaylog.guardians import new_guardians, without
+from hub.relaylog.guardians import new_guardians, with_proposed, without
 from hub.relaylog.keeping import may_be_kept
 from hub.relaylog.lasting import lost, no_looser, unsaid
 from hub.relaylog.life import ENDED, FOLLOWS, Senseless, change, reopened
@@ -420,12 +420,16 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
     merged = _lived(_confirmed(merged, stored), stored, tenant)
     if not (let_go := stored.decided.released):
         return merged
-    now = situation(tenant, merged.log)
+    now = situation(tenant, merged)
     return replace(merged, released=frozenset(one.rule for one in let_go if one.situation == now))
 
 
-def situation(tenant: Tenant, log: RelayLog) -> str:
-    """Return the keyed hash of all that a log says, in whatever order: what a person looked at who lets it go."""
+def situation(tenant: Tenant, merged: Merged) -> str:
+    """Return the keyed hash of all that a log says, in whatever order: what a person looked at who lets it go.
+
+    Guardians who are only proposed count: somebody is to look anew where one of them turns out to be protected.
+    """
+    log = with_proposed(merged.log, merged.proposed)
     said = sorted((*place, _VALUE.dump_json(value).decode()) for place, value in flatten(log).items() if place.field)
     return tenant.logs.keys.keyed_hash(Purpose.CONTENT, json.dumps(said).encode())
 
@@ -550,8 +554,11 @@ def remerge_all(
 
     `cause` is what led to it, such as a run and its connection: ids and codes for the log of events.
     """
-    changed = [replace(stored, log=found.log, agreed=_remembered(stored, found)) for stored, found in merged]
-    saved = tenant.logs.save_all(tx, changed, now)
+    written = [replace(stored, log=found.log, agreed=_remembered(stored, found)) for stored, found in merged]
+    saved = tenant.logs.save_all(tx, written, now)
+    for new, (old, _) in zip(saved, merged, strict=True):
+        if new.version == old.version and new.agreed != old.agreed:  # somebody who is only proposed is protected
+            tenant.logs.route_anew(tx, new.log_id)
     grown = [new for new, (old, _) in zip(saved, merged, strict=True) if new.version > old.version]
     told: list[tuple[str, dict[str, str | int | bool]]] = [
         (new.log_id, {"version": new.version, **(cause or {})}) for new in grown

@@ -233,7 +233,7 @@ class _Desk:
         And where somebody has objected, or demanded that use be restricted.
         """
         found = special_stops(with_proposed(merged.log, merged.proposed))
-        now_said = situation(self._tenant, merged.log) if found else ""
+        now_said = situation(self._tenant, merged) if found else ""
         wanted = [replace(_hold(stop), situation=now_said if stop.reason in RELEASABLE else "") for stop in found]
         wanted += [_hold(RESTRICTED)] if merged.restricted else []
         self._set_holds(stored, None, wanted)

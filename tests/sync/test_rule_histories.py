@@ -29,7 +29,7 @@ from hub.relaylog.merge import System as ImportedFrom
 from hub.relaylog.model import Consent, RelayLog
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import shared_level_2
-from hub.store.decisions import Decided, Released, Who
+from hub.store.decisions import Released, Who
 from hub.store.logs import Side, StoredLog
 from hub.store.tables import HoldState, ProposalKind, ProposalState, holds, proposals, records
 from hub.sync.admit import _remembered, merged_of, situation, with_record
@@ -146,11 +146,13 @@ class Bare:
             self._remerge()
 
     def release(self) -> None:
-        """Let a person release what may be released of the log as it now stands, and refuse guardians nobody knows."""
-        now = situation(self.tenant, self.merged.log)
-        let_go = tuple(Released(rule=rule, situation=now) for rule in RELEASABLE)
+        """Let a person refuse guardians nobody knows, and release what may be released of the log as it then stands."""
         unknown = {one.id: False for one in self.merged.proposed}
-        self.stored = replace(self.stored, decided=Decided(released=let_go, guardians=unknown))
+        self.stored = replace(self.stored, decided=replace(self.stored.decided, guardians=unknown))
+        self._remerge()
+        now = situation(self.tenant, self.merged)
+        let_go = tuple(Released(rule=rule, situation=now) for rule in RELEASABLE)
+        self.stored = replace(self.stored, decided=replace(self.stored.decided, released=let_go))
         self._remerge()
 
 
@@ -245,10 +247,10 @@ def _history(number: int, house: House) -> tuple[int, int]:
     house.time.after(days=2)
     _make_whole(child, house)
     bare.sync()
-    child.released()
-    bare.release()
     for _ in range(6):
         before = bare.took
+        child.released()
+        bare.release()
         bare.sync()
         if bare.took == before:
             return bare.took, child.judge_rest(_standing(bare.merged), house.tenant.today())

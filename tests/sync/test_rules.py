@@ -20,11 +20,13 @@ from hub.relaylog.sharing import ControllerAgreement, Sharing
 from hub.sandbox.stories import baton_offered, shared_level_2
 from hub.store.decisions import Who
 from hub.store.tables import (
+    HoldState,
     ProposalKind,
     ProposalState,
     TaskKind,
     conflicts,
     events,
+    holds,
     packages,
     proposals,
     tasks,
@@ -278,6 +280,23 @@ def test_a_proposed_guardian_who_is_barred_protects_at_once(house: House) -> Non
     house.sync()
     assert ("samspill", "guardian_barred") in house.holds()
     assert "P-10001" not in house.received()
+
+
+def test_a_release_ends_when_a_proposed_guardian_turns_out_to_be_protected(house: House) -> None:
+    """What a person let go of was read with nobody but the child in mind: it is held anew."""
+    _at_rest(house)
+    _stepfather(house)
+    house.vigilo()["barn"]["adressevern"] = "STRENGT_FORTROLEG"
+    house.saved(house.vigilo())
+    house.sync()
+    (hold,) = house.rows(holds, rule="address_protected", state=HoldState.OPEN)
+    Decisions(house.tenant).release(hold.hold_id, WHO)
+    house.sync()
+    assert ("", "address_protected") not in house.holds()
+    house.samspill()["family"][-1]["addressProtection"] = "strengt_fortrolig"
+    house.saved(house.samspill())
+    house.sync()
+    assert ("", "address_protected") in house.holds()
 
 
 def test_a_question_about_a_guardian_ends_when_no_system_names_one(house: House) -> None:
