@@ -437,7 +437,7 @@ class Child:
         Of one that two wrote apart each version must be `standing`, in the log or in a conflict; one that is gone from
         a system waits for a person.
         """
-        looked_at = 0
+        looked_at, self.facts.surely = 0, True
         for text in dict.fromkeys(self.texts.values()):
             if text.kind not in ("text", "voice") or text in self.removed:
                 continue
@@ -450,6 +450,7 @@ class Child:
                 held = words(self.record(system)) & set(text.versions)
                 assert not open_ or held == heads, f"{name}: {system} has {held or 'nothing'}, not {heads}"
                 looked_at += open_
+        self.facts.surely = False
         return looked_at
 
 

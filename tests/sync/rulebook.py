@@ -75,6 +75,8 @@ class Facts:
     grade: str = "none"
     barred: set[str] = field(default_factory=set)
     consents: dict[str, Given] = field(default_factory=dict)
+    surely: bool = False
+    """What nobody can tell counts as closed; else as open: both what is sent and what is not can then be judged."""
 
     def hear(self, record: Tree) -> None:
         """Take in what a system's record says, its loosest word adding nothing."""
@@ -135,8 +137,12 @@ class Facts:
             return ()
         now = [one for one in mine if one.begins == latest or (one.withdrawn and latest <= one.withdrawn <= on)]
         told = [one for one in mine if not one.lost]
-        known = all(one in told or any(one.opens_as(other) for other in told) for one in now)
+        known = all(one in told or any(self._is(one, other) for other in told) for one in now)
         return tuple(now) if known and all(self._good(one, on) for one in now) else ()
+
+    def _is(self, lost: Given, told: Given) -> bool:
+        """Tell whether a lost consent is told of again: surely in the same words, perhaps from the same day."""
+        return lost.opens_as(told) or (not self.surely and lost.begins == told.begins)
 
     def names(self, part: str, reader: str, on: date) -> bool:
         """Tell whether consent and ceiling open a part to a reader on a day."""
