@@ -147,6 +147,10 @@ class Hub:
         tenant = self.tenants[found.tenant]
         return tenant, tenant.connections[found.id]
 
+    def settings_of(self, tenant: Tenant) -> TenantSettings:
+        """Return the settings of one of its tenants."""
+        return next(one for one in self.settings.tenants if one.organisation_number == tenant.organisation_number)
+
 
 def read_settings(config: Path, environ: Mapping[str, str]) -> HubSettings:
     """Read the configuration folder. Raises SettingsError with every mistake."""

@@ -71,6 +71,13 @@ def show_status(name: str, status: TenantStatus) -> None:
             console.print(f"{each.connection}: the last run ended with {each.last_error}", style="bold red")
         for code, count in each.stuck.items():
             console.print(f"{each.connection}: {count} not sent: {code}", style="bold red")
+    if status.archiving:
+        console.print(f"On the way to the archive: {status.archiving}")
+    if status.archive_failed:
+        told = "packages are not in the archive. Mend what is wrong, then `hub inbox replay ID --who … --why …`:"
+        console.print(f"{status.archive_failed} {told}", style="bold red", soft_wrap=True)
+        for delivery_id, code in status.archive_stuck.items():
+            console.print(f"  {delivery_id} {code}", soft_wrap=True)
     if status.unarchived:
         told = "closed logs have waited too long for the archive's receipt. `hub report control` names them by unit"
         console.print(f"{status.unarchived} {told}", style="bold red", soft_wrap=True)

@@ -21,7 +21,6 @@ from hub.commands.shared import (
     ask,
     log_facts,
     opened,
-    settings_of,
 )
 
 if TYPE_CHECKING:
@@ -288,7 +287,7 @@ def _facts(hub: Hub, tenant: Tenant, item: InboxItem, *, opens: bool) -> LogFact
     with tenant.db.read() as tx:
         tasks = standing_tasks(tenant, tx, [item.log]).get(item.log, [])
     asked = {row.unit_id for row in tasks if row.task_id == item.id} - {""}
-    return replace(facts, unit=facts.unit | names_of(asked, settings_of(hub, tenant)))
+    return replace(facts, unit=facts.unit | names_of(asked, hub.settings_of(tenant)))
 
 
 def _ask_to_replay(hub: Hub, ids: list[str] | None, connection: str, who: Who) -> None:

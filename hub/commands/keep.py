@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened, settings_of
+from hub.commands.shared import CONFIG, ConfigOption, WhoOption, opened
 
 
 def wipe(
@@ -36,7 +36,7 @@ def wipe(
             for log_id, why in wiped(hub, tenant, who, dry_run=dry_run):
                 said = "" if why is Wiping.DAMAGED else "would be wiped, " if dry_run else "wiped, "
                 typer.echo(f"log {log_id}: {said}{told[why]}")
-            if settings_of(hub, tenant).wipe_after is None:
+            if hub.settings_of(tenant).wipe_after is None:
                 remedy = "Decide for how long, and write `wipe_after: 90d` in tenant.yaml"
                 typer.echo(f"{tenant.name}: archived logs stay. {remedy}")
         if not dry_run:

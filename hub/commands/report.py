@@ -24,7 +24,6 @@ from hub.commands.shared import (
     WhoOption,
     ask,
     opened,
-    settings_of,
     tenant_of,
     the_tenant,
     write_private,
@@ -264,7 +263,7 @@ def _ask_to_read(hub: Hub, tenant: Tenant, who: str, log: RelayLog, parts: Colle
     """Ask for a role to open a log; `parts` are those whose text is opened."""
     from hub.operate.roles import Act, facts_of
 
-    ask(hub, tenant, who, Act.READ, facts_of(log, settings_of(hub, tenant), parts), ("log", log.id), purpose)
+    ask(hub, tenant, who, Act.READ, facts_of(log, hub.settings_of(tenant), parts), ("log", log.id), purpose)
 
 
 def _ask_for_report(hub: Hub, tenant: Tenant, who: str, act: Act, facts: LogFacts) -> None:
@@ -296,7 +295,7 @@ def _tenant(hub: Hub, number: str) -> Tenant:
 
 def _names_of(hub: Hub, tenant: Tenant, asked: str) -> list[str]:
     """Return all that a configured unit goes by, its name first; what was asked for alone where none is meant."""
-    for unit in settings_of(hub, tenant).units:
+    for unit in hub.settings_of(tenant).units:
         if asked in (unit.id, unit.name, unit.organisation_number):
             return [unit.name, unit.id, unit.organisation_number]
     return [asked]

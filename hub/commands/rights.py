@@ -27,7 +27,6 @@ from hub.commands.shared import (
     ask,
     log_facts,
     opened,
-    settings_of,
     tenant_of,
     write_private,
 )
@@ -155,7 +154,7 @@ def show(
         raise BadAnswer("Say who you are and what for: --who … --purpose …")
     with _case(config, case) as (hub, tenant, standing):
         if not reveal:
-            _show(standing)
+            _show(standing, tenant.today())
             return
         facts = log_facts(hub, tenant, standing.case.log_id, opens=True)
         ask(hub, tenant, who, Act.READ, facts, ("log", standing.case.log_id), purpose)
@@ -184,7 +183,7 @@ def extend(
         _ask(hub, tenant, standing, Act.RULE_RIGHTS, who, words)
         cases = _cases(hub, tenant)
         cases.extend(case, months, Who(who, words))
-        _show(cases.standing(case))
+        _show(cases.standing(case), tenant.today())
 
 
 @app.command()
@@ -200,25 +199,31 @@ def letter(
     to: Annotated[Path | None, typer.Option("--to", help="The text file to write; the screen if left out.")] = None,
     language: Annotated[Language | None, typer.Option("--language", help="That of the log if left out.")] = None,
     config: ConfigOption = CONFIG,
+    *,
+    lifting: Annotated[
+        bool, typer.Option("--lifting", help="Tell that what was granted will be lifted, before you decide so.")
+    ] = False,
 ) -> None:
     """Make the letter to whoever asked: what was decided, or why it takes longer. You read it, and you send it."""
     from hub.documents.letter import letter_text
-    from hub.operate.letter import check_letter, letter_of
+    from hub.operate.letter import check_letter, letter_of, told_of
     from hub.operate.roles import Act
     from hub.store.decisions import Who
 
     words = _words(reasons)
     with _case(config, case) as (hub, tenant, standing):
-        row, said, spoken = standing.case, None, settings_of(hub, tenant).language
-        check_letter(row, words)
-        if row.decision is not None and row.sealed_detail is None:  # the log is deleted, and with it the words
+        row, said, spoken = standing.case, None, hub.settings_of(tenant).language
+        check_letter(row, words, lifting=lifting)
+        if row.decision is not None and row.sealed_detail is None:
+            # The log is deleted, and with it the words: nothing sealed is opened, so that no event says it was.
             _ask(hub, tenant, standing, Act.RIGHTS, who, LETTER)
         else:
             ask(hub, tenant, who, Act.READ, log_facts(hub, tenant, row.log_id, opens=True), ("log", row.log_id), LETTER)
             said = _cases(hub, tenant).opened(case, Who(who, LETTER))
             with tenant.db.read() as tx:
                 spoken = tenant.logs.load(tx, row.log_id).log.language
-        made = letter_text(letter_of(row, said, words, tenant.name, tenant.today(), language or spoken))
+        told = told_of(row, said, words, lifting=lifting, was_granted=standing.was_granted)
+        made = letter_text(letter_of(row, said, told, tenant.name, tenant.today(), language or spoken))
     if to is None:
         typer.echo(made, nl=False)
     else:
@@ -260,7 +265,7 @@ def decide(
         cases.decide(case, Ruling(decision, named, words, who))
         if deletes:
             _forget(hub)
-        _show(cases.standing(case))
+        _show(cases.standing(case), tenant.today())
 
 
 @app.command()
@@ -300,7 +305,7 @@ def _stands(row: Row[Any]) -> str:
     return f"{row.state}: {row.decision} on the basis {row.basis}, by {row.decided_by} on {row.decided_at:%Y-%m-%d}"
 
 
-def _show(standing: Standing) -> None:
+def _show(standing: Standing, today: date) -> None:
     row = standing.case
     typer.echo(f"{row.kind}: {_stands(row)}")
     typer.echo(f"  log {row.log_id}")
@@ -327,34 +332,37 @@ def _show(standing: Standing) -> None:
             f"  archived {package.external_key}, revision {package.revision}: {left} {package.target} "
             f"as {package.receipt_ref}"
         )
-    for line in _next(row):
+    for line in _next(row, today):
         typer.echo(f"  {line}")
 
 
-def _next(row: Row[Any]) -> Iterator[str]:
+def _next(row: Row[Any], today: date) -> Iterator[str]:
     """Yield what can be done next."""
     if row.kind == Kind.ACCESS and row.state != "done":
         yield f"the answer: hub report insight --log {row.log_id} --who …  tells who has seen the log"
         who_for = "child" if row.asked_by == By.CHILD else "guardian"
         yield f"the answer: hub report shared {row.log_id} --for {who_for} --out FILE.pdf --who …  tells who got what"
     if row.state == "open":
-        yield from _more_time(row)
+        yield from _more_time(row, today)
         yield f"hub rights decide {row.case_id} --grant --basis … --assessment … --who …  (or --refuse)"
     elif row.state == "decided":
-        yield f"hub rights letter {row.case_id} --who …  the letter to whoever asked; --reasons … where it is refused"
+        yield f"hub rights letter {row.case_id} --who …  the letter to whoever asked; a refusal takes --reasons …"
         yield f"hub rights done {row.case_id} --who …  when it is carried out and whoever asked has been told"
     if row.kind in (Kind.OBJECTION, Kind.RESTRICTION) and row.decision != "refused":
         yield "nothing of the log is sent until the case is decided against"
+        if row.decision == "granted":
+            told = f"hub rights letter {row.case_id} --lifting --reasons … --who …"
+            yield f"{told}  tells whoever asked, before `decide --refuse` lifts it"
 
 
-def _more_time(row: Row[Any]) -> Iterator[str]:
+def _more_time(row: Row[Any], today: date) -> Iterator[str]:
     """Yield what can be done within the first month about the time to answer."""
     from hub.relaylog.rights import EXTENSION, due_on, months_extended
 
     first, months = due_on(row.asked_on), months_extended(row.asked_on, row.due_on)
     if months:
         yield f"tell whoever asked by {first} that it takes longer and why: hub rights letter {row.case_id} --who …"
-    if months < EXTENSION:
+    if months < EXTENSION and today <= first:
         yield f"hub rights extend {row.case_id} --months … --why … --who …  until {first}, if it takes longer"
 
 

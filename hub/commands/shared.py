@@ -15,7 +15,6 @@ import typer
 if TYPE_CHECKING:
     from hub.bootstrap import Hub
     from hub.operate.roles import Act, LogFacts
-    from hub.operate.settings import TenantSettings
     from hub.relaylog.model import RelayLog
     from hub.sync.context import Tenant
 
@@ -81,11 +80,6 @@ def tenant_of(hub: Hub, log_id: str, remedy: str = "`hub inbox list` and `hub re
     return hub.tenants[number]
 
 
-def settings_of(hub: Hub, tenant: Tenant) -> TenantSettings:
-    """Return the settings of a municipality that the hub serves."""
-    return next(each for each in hub.settings.tenants if each.organisation_number == tenant.organisation_number)
-
-
 def log_facts(hub: Hub, tenant: Tenant, log_id: str, *, opens: bool = False) -> LogFacts:
     """Return what a role is held against; `opens` tells that the log's text is opened.
 
@@ -99,7 +93,7 @@ def log_facts(hub: Hub, tenant: Tenant, log_id: str, *, opens: bool = False) -> 
             log = tenant.logs.load(tx, log_id).log
         except SealError:
             return LogFacts()
-    return facts_of(log, settings_of(hub, tenant), None if opens else ())
+    return facts_of(log, hub.settings_of(tenant), None if opens else ())
 
 
 def ask(
@@ -109,7 +103,7 @@ def ask(
     from hub.operate.roles import Door
 
     sandbox = hub.settings.environment == "sandbox"
-    door = Door(hub.db, settings_of(hub, tenant), tenant.now(), lets_all=sandbox)
+    door = Door(hub.db, hub.settings_of(tenant), tenant.now(), lets_all=sandbox)
     door.ask(who, act, facts, subject, purpose)
 
 
@@ -118,7 +112,7 @@ def ask_as_holder(hub: Hub, tenant: Tenant, log: RelayLog, who: str, purpose: st
     from hub.operate.roles import Act, facts_of
     from hub.operate.settings.model import Role
 
-    facts = replace(facts_of(log, settings_of(hub, tenant), ()), addressed_to=Role.HOLDER)
+    facts = replace(facts_of(log, hub.settings_of(tenant), ()), addressed_to=Role.HOLDER)
     ask(hub, tenant, who, Act.DECIDE, facts, ("log", log.id), purpose)
 
 

@@ -38,7 +38,7 @@ class Word(Enum):
     OUTCOME = "Utfall", "Utfall"
     OTHER_EVALUATIONS = "Evalueringer uten tiltak i loggen", "Vurderingar utan tiltak i loggen"
     CLOSED = "Avsluttet stafettlogg", "Avslutta stafettlogg"
-    PERIODIC = "Periodisk arkivering av aktiv stafettlogg", "Periodisk arkivering av aktiv stafettlogg"
+    PERIODIC = "Periodisk arkivering av stafettlogg", "Periodisk arkivering av stafettlogg"
     NOT_CLOSED = "Loggen er ikke avsluttet.", "Loggen er ikkje avslutta."
     WRITTEN_BY = "Skrevet av", "Skrive av"
     WRITTEN = "Skrevet", "Skrive"

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, select
 from hub.documents.control import Check, ControlPage, Finding
 from hub.documents.words import local_day
 from hub.operate.unarchived import Unarchived, unarchived
+from hub.relaylog.archiving import GOING_ON
 from hub.relaylog.codes import (
     BatonAnswer,
     ConsentStatus,
-    LogStatus,
     MeasureStatus,
     NoteKind,
     Part,
@@ -31,10 +31,8 @@ from hub.relaylog.consent import comes_of_age
 from hub.relaylog.model import Consent, Measure, OrgUnit, RelayLog
 from hub.store.database import Database
 from hub.store.logs import DONE_MEASURES, LogStore
+from hub.store.sealing import SealError
 from hub.store.tables import logs
-
-OPEN = frozenset({LogStatus.ACTIVE, LogStatus.PAUSED})
-"""Logs that a leader controls: a paused one is easily forgotten, and goes with the active."""
 
 
 class UnknownUnit(Exception):
@@ -57,11 +55,11 @@ def logs_of_unit(db: Database, store: LogStore, names: Collection[str]) -> UnitL
     """
     c = logs.c
     with db.read() as tx:
-        wanted = select(c.log_id, c.owning_unit_id).where(c.tenant == store.tenant, c.status.in_(OPEN))
+        wanted = select(c.log_id, c.owning_unit_id).where(c.tenant == store.tenant, c.status.in_(GOING_ON))
         going_on = {row.log_id: row.owning_unit_id or "" for row in tx.execute(wanted.order_by(c.log_id))}
         waiting = {each.log_id: each for each in unarchived(tx, store.tenant)}
         units = {**{each.log_id: each.unit_id for each in waiting.values()}, **going_on}
-        found, known = _of_unit(tx, store, units, names)
+        found, known = _of_unit(tx, store, units, names, waiting.keys())
         if not found:
             told = ", ".join(sorted(known)) or "none"
             raise UnknownUnit(f"No log to control belongs to this unit. Units with such logs: {told}")
@@ -73,17 +71,27 @@ def logs_of_unit(db: Database, store: LogStore, names: Collection[str]) -> UnitL
 
 
 def _of_unit(
-    tx: Connection, store: LogStore, units: Mapping[str, str], names: Collection[str]
+    tx: Connection, store: LogStore, units: Mapping[str, str], names: Collection[str], closed: Collection[str]
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Return those of some logs, given with the ids of their units, that are of the unit; and the ids of all units."""
     by_unit: dict[str, list[str]] = {}
     for log_id, unit_id in units.items():
         by_unit.setdefault(unit_id or f"of {log_id} alone", []).append(log_id)
-    asked = store.load_all(tx, [log_ids[0] for log_ids in by_unit.values()])
+    asked = {first: _unit(tx, store, first, units[first], closed=first in closed) for first, *_ in by_unit.values()}
     found = frozenset(
-        log_id for log_ids in by_unit.values() if _is_called(asked[log_ids[0]].log.unit, names) for log_id in log_ids
+        log_id for first, *more in by_unit.values() if _is_called(asked[first], names) for log_id in (first, *more)
     )
-    return found, frozenset(stored.log.unit.id for stored in asked.values()) - {""}
+    return found, frozenset(unit.id for unit in asked.values()) - {""}
+
+
+def _unit(tx: Connection, store: LogStore, log_id: str, unit_id: str, *, closed: bool) -> OrgUnit:
+    """Return the unit of a log; of a damaged closed one what stands in clear, so that the others are controlled."""
+    try:
+        return store.load(tx, log_id).log.unit
+    except SealError:
+        if closed:
+            return OrgUnit(id=unit_id)
+        raise
 
 
 def _is_called(unit: OrgUnit, names: Collection[str]) -> bool:
@@ -114,7 +122,7 @@ def control_round(
         Check.CONSENT_ENDING: lambda log: _consent_ending(log, on + timedelta(days=consent_days)),
         Check.CHILD_NOT_HEARD: lambda log: _child_not_heard(log, on),
     }
-    open_ones = sorted((log for log in of_unit if log.status in OPEN), key=lambda log: log.id)
+    open_ones = sorted((log for log in of_unit if log.status in GOING_ON), key=lambda log: log.id)
     found = tuple(
         (check, tuple(finding for log in open_ones if (finding := look(log)))) for check, look in checks.items()
     )

@@ -87,8 +87,9 @@ def _record(tenant: TenantSettings, consent: ConsentPolicy, sharing: Sharing) ->
 
 def _archived_when(tenant: TenantSettings) -> str:
     months = tenant.archive.every_months if tenant.archive and tenant.folder_is_archive else None
-    while_active = {None: "", 1: ", og hver måned mens de er aktive"}
-    return "når de er avsluttet" + while_active.get(months, f", og hver {months}. måned mens de er aktive")
+    goes_on = "så lenge de er aktive eller på pause"
+    before = {None: "", 1: f", og hver måned {goes_on}"}
+    return "når de er avsluttet" + before.get(months, f", og hver {months}. måned {goes_on}")
 
 
 def _flows(connections: Iterable[ConnectionSettings], specs: Mapping[str, Spec]) -> str:
@@ -265,7 +266,7 @@ ROLES: Mapping[Role, tuple[str, str, str]] = {
     Role.CASE_READER: (
         "Saksleser",
         "Leser logger til et oppgitt formål, og skriver ned krav om rettigheter",
-        "det samme, for loggene rollen gjelder",
+        "verdiene i en konflikt, ordene i et krav og papirene, for loggene rollen gjelder; ikke grunnen til en stopp",
     ),
     Role.RULE_OWNER: (
         "Regelansvarlig",
@@ -274,7 +275,7 @@ ROLES: Mapping[Role, tuple[str, str, str]] = {
     ),
     Role.ARCHIVIST: (
         "Arkivansvarlig",
-        "Slipper fram avsluttede logger og bestemmer koder",
+        "Slipper fram logger til arkivet, avsluttede og periodiske, og bestemmer koder",
         "grunnen til en stopp, med formål; pakken i arkivet",
     ),
     Role.DATA_PROTECTION_OFFICER: (

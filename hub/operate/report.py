@@ -40,6 +40,7 @@ from hub.store.tables import (
     runs,
     tasks,
 )
+from hub.store.work import PROVED_CLOSINGS
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class ConnectionStatus:
 class TenantStatus:
     """One municipality as it stands.
 
-    `held` counts open holds by reason as all may read it, `archiving` packages on the way.
+    `archived` counts logs of which an archive has proved to have a closing, `archiving` packages on the way, `held`
+    open holds by reason as all may read it.
     """
 
     tenant: str
@@ -83,6 +85,8 @@ class TenantStatus:
     connections: tuple[ConnectionStatus, ...]
     unarchived: int = 0
     """Closed logs that have waited for the archive's proof longer than they may."""
+    archive_stuck: Mapping[str, str] = field(default_factory=dict)
+    """The error of each package that failed or is held, by the id of its delivery."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,9 @@ class TraceLine:
 ALARM_AFTER = timedelta(days=7)
 """How long a closed log may wait for the archive's proof where the municipality says nothing."""
 
+ENDED_BADLY = (DeliveryState.FAILED, DeliveryState.HELD)
+"""What the receiver refused, or what was tried too often: both wait for a person."""
+
 NO_ALARMS: Mapping[str, timedelta] = MappingProxyType({})
 
 
@@ -132,19 +139,20 @@ class Reports:
         """Return how a municipality stands."""
         with self._db.read() as tx:
             of_logs = select(func.count()).select_from(logs).where(logs.c.tenant == tenant)
-            of_archived = select(func.count()).select_from(archived).where(archived.c.tenant == tenant)
+            closings = select(func.count(archived.c.log_id.distinct())).select_from(PROVED_CLOSINGS)
+            of_archived = closings.where(archived.c.tenant == tenant)
             open_proposals = (proposals.c.tenant == tenant, proposals.c.state == ProposalState.OPEN)
             counts = tx.scalar(of_logs) or 0, tx.scalar(of_archived) or 0
             packages = _deliveries(tx, tenant, DeliveryKind.ARCHIVE)
+            stuck = _stuck_packages(tx, tenant)
             since = now - self._archive_alarms.get(tenant, ALARM_AFTER)
             overdue = sum(each.since < since for each in unarchived(tx, tenant))
             proposed = tx.scalar(select(func.count()).select_from(proposals).where(*open_proposals)) or 0
         held = Counter(SPECIAL_RULE if row.revealing else row.reason for row in self._open_holds(tenant))
         states = tuple(self._connection(tenant, connection, now) for connection in connections)
         on_the_way = _waiting(packages) + packages[DeliveryState.UNKNOWN]
-        return TenantStatus(
-            tenant, *counts, on_the_way, _failed(packages), dict(sorted(held.items())), proposed, states, overdue
-        )
+        by_reason = dict(sorted(held.items()))
+        return TenantStatus(tenant, *counts, on_the_way, _failed(packages), by_reason, proposed, states, overdue, stuck)
 
     def _connection(self, tenant: str, connection: str, now: datetime) -> ConnectionStatus:
         mine = and_(records.c.tenant == tenant, records.c.connection == connection)
@@ -374,9 +382,18 @@ def _stuck(tx: Connection, tenant: str, connection: str) -> dict[str, int]:
     """Count the deliveries of changes that failed or are held, by what went wrong."""
     c = deliveries.c
     mine = (c.tenant == tenant, c.connection == connection, c.kind == DeliveryKind.UPDATE)
-    ended_badly = c.state.in_((DeliveryState.FAILED, DeliveryState.HELD))
-    counted = select(c.error_class, func.count().label("number")).where(*mine, ended_badly).group_by(c.error_class)
+    counted = select(c.error_class, func.count().label("number")).where(*mine, c.state.in_(ENDED_BADLY))
+    counted = counted.group_by(c.error_class)
     return {row.error_class or "": row.number for row in tx.execute(counted.order_by(c.error_class))}
+
+
+def _stuck_packages(tx: Connection, tenant: str) -> dict[str, str]:
+    """Return the error of each package that failed or is held by the id of its delivery, the oldest first."""
+    c = deliveries.c
+    mine = (c.tenant == tenant, c.kind == DeliveryKind.ARCHIVE)
+    found = select(c.delivery_id, c.error_class).where(*mine, c.state.in_(ENDED_BADLY))
+    rows = tx.execute(found.order_by(c.created_at, c.delivery_id))
+    return {row.delivery_id: row.error_class or "" for row in rows}
 
 
 def _waiting(states: Counter[DeliveryState]) -> int:
@@ -384,5 +401,4 @@ def _waiting(states: Counter[DeliveryState]) -> int:
 
 
 def _failed(states: Counter[DeliveryState]) -> int:
-    """What the receiver refused, or what was tried too often: both wait for a person."""
-    return states[DeliveryState.FAILED] + states[DeliveryState.HELD]
+    return sum(states[state] for state in ENDED_BADLY)

@@ -11,9 +11,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from hub.relaylog.archiving import PERIODIC_KEY
 from hub.relaylog.codes import LogStatus
 from hub.store.tables import archived, logs, packages
+from hub.store.work import OF_A_CLOSING
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def unarchived(tx: Connection, tenant: str) -> list[Unarchived]:
         .subquery()
     )
     newest = and_(packages.c.tenant == tenant, packages.c.log_id == logs.c.log_id)
-    newest = and_(newest, packages.c.revision == made.c.revision, ~packages.c.external_key.startswith(PERIODIC_KEY))
+    newest = and_(newest, packages.c.revision == made.c.revision, OF_A_CLOSING)
     proof = select(archived.c.log_id).where(archived.c.tenant == tenant, archived.c.log_id == logs.c.log_id)
     proved = proof.where(archived.c.revision >= made.c.revision).exists()
     waits = or_(packages.c.log_id.is_(None), ~proved)

@@ -56,7 +56,7 @@ WORDS: Mapping[str, str] = {
     Action.DELIVERY_SENT: "bytes left for {connection}",
     Action.DELIVERY_DONE: "{connection} has it: receipt {receipt}",
     Action.DELIVERY_UNKNOWN: "no answer came from {connection}, which must be looked into{after}",
-    Action.DELIVERY_SUPERSEDED: "a newer plan took the place of the delivery to {connection}{after}",
+    Action.DELIVERY_SUPERSEDED: "something newer took the place of the delivery to {connection}{after}",
     Action.DELIVERY_FAILED: "{connection} did not take it{after}",
     Action.DELIVERY_HELD: "the delivery to {connection} waits for a person{after}",
     Action.DELIVERY_FREED: "the delivery to {connection} was taken from a worker that had stopped",

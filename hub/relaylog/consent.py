@@ -259,8 +259,8 @@ def _withdrawn_since(consent: Consent, latest: date, day: date) -> bool:
 
 
 def _ended_some_day(consent: Consent) -> bool:
-    """Tell whether a refusal or withdrawal bears no date at all."""
-    ended = consent.status in (ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN)
+    """Tell whether a refusal or withdrawal, or what nobody knows not to be one, bears no date at all."""
+    ended = consent.status in (ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN, ConsentStatus.UNKNOWN)
     return ended and consent.valid_from is None and consent.withdrawn_on is None
 
 

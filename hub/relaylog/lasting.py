@@ -1,76 +1,57 @@
-"""What limits who reads lasts: no system loosens it by telling less later, and a deletion does not make it forgotten.
+"""What limits who reads lasts: what is told later opens no more than what was told before, until a person has decided.
 
-A consent is append-only: who opens more gives a new one. A text that somebody keeps closer stays so until its writer
-says otherwise. A newer consent often opens less than the one before it. If it were forgotten when its only system
-deletes it, the older one would open again what the family has closed. So it stays as one of which nobody knows whether
-it stands: it opens nothing, and nothing older is open beside it, until a system tells of it again, a person has said
-that its deletion is meant, or a newer one is given.
+Between systems that have exchanged a place, merging itself keeps the strictest. This is about what one system alone has
+told: the log as it stood remembers it. A consent is append-only: who opens more gives a new one. Where a system tells
+of the same consent as longer or of more parts, or of a text as kept less closely by another than its writer, the log
+stays as it was, as a conflict that a person settles.
+
+A newer consent often opens less than the one before it. If it were forgotten when its only system deletes it, or turns
+it into another, the older one would open again what the family has closed. So it stays as one of which nobody knows
+whether it stands: it opens nothing, and nothing older is open beside it, until a system tells of it again, a person has
+said that its end is meant, or a newer one has begun.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
-from hub.relaylog.codes import ConsentStatus
+from hub.relaylog.codes import ConsentStatus, Part, Service
 from hub.relaylog.consent import DECIDED
-from hub.relaylog.merge import STRICT, TIGHTNESS, System, empty
+from hub.relaylog.merge import LIMITS, STRICT, TIGHTNESS, Conflict, Place, Settlements, System, empty
 from hub.relaylog.model import COLLECTIONS, Consent, Element, RelayLog
 
+WHAT_IT_OPENS = ("recipient", "valid_from", "valid_to", "withdrawn_on", "parts", "signed_by", "child_asked")
+"""What decides what a consent opens, besides whether it stands."""
 
-def lost(before: RelayLog, now: RelayLog, told: Collection[Consent], day: date) -> tuple[Consent, ...]:
-    """Return, as nobody knows them, the consents that a log lacks and that it told of before.
+STANDING = (ConsentStatus.GIVEN, ConsentStatus.UNKNOWN)
 
-    `told` are those that a system tells of. One that has ended is remembered elsewhere; one that another consent to the
-    same reader has begun after by the day, or that is told in the same words as another's, has no say any more.
+
+def lost(before: RelayLog, now: RelayLog, told: Collection[Consent]) -> tuple[Consent, ...]:
+    """Return, as nobody knows them, the consents that a log told of before and tells of no more.
+
+    `told` are those that a system tells of. One that has ended is remembered elsewhere; one that was to nobody, or is
+    told in the same words as another's, would say nothing. One that became another under the same id gets an id of its
+    own. One that is overtaken stays too: it tells from when the newer one opens without a break.
     """
-    standing = {one.id for one in now.consents}
-    return tuple(
-        _unknown(one)
-        for one in before.consents
-        if one.status in (ConsentStatus.GIVEN, ConsentStatus.UNKNOWN)
-        and one.id not in standing
-        and not any(_takes_its_place(newer, one, day) for newer in now.consents)
-        and not any(_says_the_same(other, one) for other in told)
-    )
+    standing = {one.id: one for one in now.consents}
+    found = []
+    for one in before.consents:
+        here = standing.get(one.id)
+        gone = here is None or _is_another(one, here)
+        said = one.recipient is Service.UNKNOWN or any(_says_the_same(other, one) for other in told)
+        if one.status in STANDING and gone and not said:
+            found.append(_unknown(one, own_id=here is not None))
+    return tuple(each for each in found if each.id not in standing)
 
 
-def no_looser(before: RelayLog, now: RelayLog, systems: Collection[System]) -> RelayLog:
-    """Return a log that opens no more of what was told before.
-
-    Its consents stay as short, as withdrawn and of as few parts, and its texts of as closely kept a part, as they were.
-    Only the system of a text's writer says that it is of a part that is kept less closely.
-    """
-    lists: dict[str, tuple[Element, ...]] = {}
-    for name in COLLECTIONS:
-        known = {one.id: one for one in getattr(before, name)}
-        found: tuple[Element, ...] = getattr(now, name)
-        bound = tuple(_bound(name, known[one.id], one, systems) if one.id in known else one for one in found)
-        if any(one is not other for one, other in zip(bound, found, strict=True)):
-            lists[name] = bound
-    return now.model_copy(update=lists) if lists else now
-
-
-def _bound(collection: str, before: Element, now: Element, systems: Collection[System]) -> Element:
-    tighter: dict[str, Any] = {}
-    if TIGHTNESS[before.part] > TIGHTNESS[now.part] and not _its_writer_says(collection, now, systems):
-        tighter["part"] = before.part
-    for name, strict in _STRICT.items() if isinstance(now, Consent) else ():
-        said = [value for one in (before, now) if not empty(value := getattr(one, name))]
-        held = strict(said) if said else None
-        if held is not None and held != getattr(now, name):
-            tighter[name] = held
-    return now.model_copy(update=tighter) if tighter else now
-
-
-def _its_writer_says(collection: str, element: Element, systems: Collection[System]) -> bool:
-    """Tell whether a text is of this part where its writer works."""
-    said = (each for one in systems if element.writer in one.services for each in getattr(one.seen, collection))
-    return any(each.id == element.id and each.part is element.part for each in said)
-
-
-_STRICT = {field: strict for (collection, field), strict in STRICT.items() if collection == "consents"}
+def overtaken(consent: Consent, log: RelayLog, day: date) -> bool:
+    """Tell whether a decided consent to the same reader has begun after another by a day: nobody need ask of that."""
+    newer = (one for one in log.consents if one.recipient is consent.recipient and one.status in DECIDED)
+    return any((consent.valid_from or date.min) < (one.valid_from or date.min) <= day for one in newer)
 
 
 def unsaid(log: RelayLog, deleted: Collection[str], told: Collection[Consent]) -> RelayLog:
@@ -85,18 +66,94 @@ def unsaid(log: RelayLog, deleted: Collection[str], told: Collection[Consent]) -
     return log.model_copy(update={"consents": tuple(unknown.get(one.id, one) for one in log.consents)})
 
 
-def _unknown(consent: Consent) -> Consent:
-    return consent.model_copy(update={"status": ConsentStatus.UNKNOWN})
+@dataclass(frozen=True)
+class Kept:
+    """A log that opens no more than before, and the places at which a system would have it open more."""
+
+    log: RelayLog
+    conflicts: tuple[Conflict, ...] = ()
+    settled: frozenset[Place] = field(default_factory=frozenset)
 
 
-def _takes_its_place(newer: Consent, older: Consent, day: date) -> bool:
-    decided = newer.recipient is older.recipient and newer.status in DECIDED and newer.valid_from is not None
-    return decided and (older.valid_from or date.min) < (newer.valid_from or date.max) <= day
+def no_looser(before: RelayLog, now: RelayLog, systems: Sequence[System], settlements: Settlements) -> Kept:
+    """Keep a log's consents as short and of as few parts, and its texts of as closely kept a part, as they were.
+
+    Only the system of a text's writer says that it is of a part that is kept less closely. What a person has settled
+    over what is told now counts.
+    """
+    lists: dict[str, tuple[Element, ...]] = {}
+    conflicts: list[Conflict] = []
+    settled: set[Place] = set()
+    for name in COLLECTIONS:
+        known = {one.id: one for one in getattr(before, name)}
+        elements: tuple[Element, ...] = getattr(now, name)
+        bound = []
+        for one in elements:
+            tighter = _tighter(name, known[one.id], one, systems) if one.id in known else {}
+            for place in [Place(name, one.id, each) for each in tighter]:
+                said, choice = _said(place, systems), settlements.get(place)
+                if choice is not None and all(map(choice.covers, said.values())):
+                    settled.add(place)
+                    tighter[place.field] = choice.value
+                elif said:
+                    conflicts.append(Conflict(place, said))
+            bound.append(one.model_copy(update=tighter) if tighter else one)
+        if any(one is not other for one, other in zip(bound, elements, strict=True)):
+            lists[name] = tuple(bound)
+    return Kept(now.model_copy(update=lists) if lists else now, tuple(conflicts), frozenset(settled))
+
+
+def _tighter(collection: str, before: Element, now: Element, systems: Sequence[System]) -> dict[str, Any]:
+    """Return the values that an element had and that open less than those it has now."""
+    tighter: dict[str, Any] = {}
+    if TIGHTNESS[before.part] > TIGHTNESS[now.part] and not _its_writer_says(collection, now, systems):
+        tighter["part"] = before.part
+    same = isinstance(before, Consent) and isinstance(now, Consent) and not _is_another(before, now)
+    for name in LIMITS if same else ():
+        said = [value for one in (before, now) if not empty(value := _limit(one, name))]
+        held = STRICT["consents", name](said) if said else None
+        if held is not None and held != _limit(now, name):
+            tighter[name] = held
+    return tighter
+
+
+def _limit(consent: Element, name: str) -> Any:  # noqa: ANN401 - days and parts
+    """Return what limits a consent; without named parts it names education alone."""
+    value = getattr(consent, name)
+    return value or (Part.EDUCATION,) if name == "parts" else value
+
+
+def _its_writer_says(collection: str, element: Element, systems: Sequence[System]) -> bool:
+    """Tell whether a text is of this part where its writer works."""
+    said = (each for one in systems if element.writer in one.services for each in getattr(one.seen, collection))
+    return any(each.id == element.id and each.part is element.part for each in said)
+
+
+def _said(place: Place, systems: Sequence[System]) -> dict[str, Any]:
+    """Return what systems say at a place of an element, by connection."""
+    return {
+        one.connection: getattr(each, place.field)
+        for one in systems
+        for each in getattr(one.seen, place.collection)
+        if each.id == place.element
+    }
+
+
+def _is_another(before: Consent, now: Consent) -> bool:
+    """Tell whether a consent has become another under the same id, or one that nobody has decided."""
+    moved = before.recipient is not now.recipient or before.valid_from != now.valid_from
+    return moved or now.status is ConsentStatus.PENDING
 
 
 def _says_the_same(one: Consent, other: Consent) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in WHAT_IT_OPENS)
+    same = all(getattr(one, name) == getattr(other, name) for name in WHAT_IT_OPENS)
+    return same and one.status is not ConsentStatus.PENDING
 
 
-WHAT_IT_OPENS = ("recipient", "valid_from", "valid_to", "withdrawn_on", "parts", "signed_by", "child_asked")
-"""What decides what a consent opens, besides whether it stands."""
+def _unknown(consent: Consent, *, own_id: bool = False) -> Consent:
+    """Return a consent of which nobody knows whether it stands, with an id of its own if it became another."""
+    kept: dict[str, object] = {"status": ConsentStatus.UNKNOWN}
+    if own_id:
+        was = f"stafetthub:lost:{consent.id}:{consent.recipient}:{consent.valid_from}"
+        kept["id"] = str(uuid5(NAMESPACE_URL, was))
+    return consent.model_copy(update=kept)

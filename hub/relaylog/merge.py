@@ -8,7 +8,7 @@ that protect somebody are never merged away: the strictest from any system holds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cache, cached_property, lru_cache
@@ -83,6 +83,8 @@ class Merged:
     provenance: Provenance = field(default_factory=lambda: Provenance(RelayLog(), dict), compare=False, repr=False)
     removed: frozenset[Key] = frozenset()
     """Elements that a person had removed: they are emptied where they still stand."""
+    untold: frozenset[Key] = frozenset()
+    """Elements that stay though no system tells of them: they are written nowhere."""
     released: frozenset[str] = frozenset()
     """Reasons that a person has looked at for the log as it stands, and let it go in spite of."""
     proposed: tuple[Guardian, ...] = ()
@@ -600,12 +602,12 @@ def strictest(place: Place) -> Strictest | None:
     return STRICT.get((place.collection, place.field))
 
 
-def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
+def remembered(agreed: RelayLog | None, log: RelayLog, disputed: Collection[Place] = ()) -> RelayLog | None:
     """Return the agreed log with the protective facts of a merged one: a source that drops them loosens nothing.
 
     What protects the child is kept by itself, and so are the limits of a consent that is known; a guardian who is
-    barred or protected, and a consent that has ended, are kept whole. None where there is nothing to remember and
-    nothing agreed.
+    barred or protected, and a consent that has ended, are kept whole. A limit that is `disputed` is a person's to
+    decide over. None where there is nothing to remember and nothing agreed.
     """
     own = {VIOLENCE: log.violence, PROTECTION: log.subject.address_protection}
     held: Flat = {place: value for place, value in own.items() if value in PROTECTIVE}
@@ -622,6 +624,7 @@ def remembered(agreed: RelayLog | None, log: RelayLog) -> RelayLog | None:
             Place("consents", consent.id, name): value
             for name, value, known in limits
             if known is not None and not empty(value) and value != getattr(known, name)
+            if Place("consents", consent.id, name) not in disputed
         }
     if not held:
         return agreed

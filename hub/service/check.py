@@ -56,7 +56,8 @@ def _check_archive(tenant: Tenant, folder: Path) -> Check:
     if not folder.is_dir():
         return Check(tenant.archive.id, well=False, detail="The archive folder is not there. Mount it, or make it")
     months = tenant.archive.every_months
-    again = f"; logs that go on are archived too, {months} months after the last time" if months else ""
+    told = "1 month" if months == 1 else f"{months} months"
+    again = f"; logs that go on are archived too, {told} after the last time" if months else ""
     return Check(tenant.archive.id, well=True, detail=f"the folder counts as the archive{again}")
 
 

@@ -1,13 +1,14 @@
-"""A dry run: a municipality whose sync changes nothing, neither in the store nor in any system.
+"""A dry run: a municipality whose sync stores nothing of any log, and sends nothing.
 
 It works on a copy of the municipality's own rows, in an SQLite file that lies in the data folder while it lasts. What
-is sealed is sealed there, too. Its connectors read and nothing else.
+is sealed is sealed there, too. Its connectors read and nothing else. That they call a system is true all the same: the
+rate limit, the breaker and the pauses of the connection hold for these calls, and count them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -43,8 +44,9 @@ def on_a_copy(tenant: Tenant, data: Path) -> Iterator[Tenant]:
 def forget_left_behind(data: Path, now: datetime) -> None:
     """Remove the copies that killed dry runs left in the folder `data`: one that is a day old is nobody's any more."""
     for folder in data.glob(f"{PREFIX}*"):
-        if folder.stat().st_mtime < (now - DAY).timestamp():
-            rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process is at the same
+            if folder.stat().st_mtime < (now - DAY).timestamp():
+                rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,10 @@ def mail_of(tenant: TenantSettings) -> str:
 
 def reminders(hub: Hub, tenant: Tenant, language: Language | None = None) -> Reminders:
     """Return the reminders of a municipality, in its own language where none is asked for. Raises NoMail."""
-    number = tenant.organisation_number
-    settings = next(each for each in hub.settings.tenants if each.organisation_number == number)
+    settings = hub.settings_of(tenant)
     if settings.mail is None:
-        raise NoMail(f"{number} has no `mail` in tenant.yaml. Add the mail server and the addresses of its units")
+        who = tenant.organisation_number
+        raise NoMail(f"{who} has no `mail` in tenant.yaml. Add the mail server and the addresses of its units")
     mail = settings.mail
     return Reminders(settings, mail, mailer(mail), tenant.db, tenant.logs, tenant.now, language or settings.language)
 

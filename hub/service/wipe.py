@@ -36,7 +36,6 @@ def _nightly(hub: Hub, tenant: Tenant) -> Iterator[str]:
     for _, why in wiped(hub, tenant, "hub"):
         yield why
     tenant.db.forget_deleted()
-    forget_left_behind(hub.settings.data, tenant.now())
 
 
 def wiped(hub: Hub, tenant: Tenant, who: str, *, dry_run: bool = False) -> Iterator[tuple[str, Wiping]]:
@@ -44,7 +43,9 @@ def wiped(hub: Hub, tenant: Tenant, who: str, *, dry_run: bool = False) -> Itera
 
     Archived logs stay while no term (`wipe_after`) is written. Raises ShredListError.
     """
-    settings = next(each for each in hub.settings.tenants if each.organisation_number == tenant.organisation_number)
+    if not dry_run:
+        forget_left_behind(hub.settings.data, tenant.now())  # copies that hold keys of what is wiped here
+    settings = hub.settings_of(tenant)
     keeper = Keeper(tenant, ShredList(hub.settings.data / SHREDDED), who)
     archived = [] if settings.wipe_after is None else keeper.due(settings.wipe_after)
     due = [(log_id, Wiping.NOT_KEPT) for log_id in keeper.unkept()]

@@ -188,6 +188,13 @@ class Rights:
         changed = (e.action == Action.LOG_MERGED.value, e.at >= since)
         return tx.execute(select(e.event_id).where(*where, *changed).limit(1)).first() is not None
 
+    def was_granted(self, tx: Connection, case_id: str) -> bool:
+        """Tell whether a case was ever granted: its row keeps the last decision alone, the events each."""
+        e = events.c
+        where = (e.tenant == self._tenant, e.subject_kind == "rights", e.subject_id == case_id)
+        found = tx.scalars(select(e.data).where(*where, e.action == Action.PERSON_RIGHTS_DECIDED.value))
+        return any(data["decision"] == RightsDecision.GRANTED.value for data in found)
+
     def _is(self, case_id: str) -> tuple[Any, Any]:
         return rights_cases.c.tenant == self._tenant, rights_cases.c.case_id == case_id
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, func, or_, select, update
 
-from hub.relaylog.archiving import PERIODIC_KEY
 from hub.relaylog.codes import LogStatus
 from hub.relaylog.keeping import UNKEPT
 from hub.relaylog.rights import RightsState
@@ -45,7 +44,7 @@ from hub.store.tables import (
     rights_cases,
     tasks,
 )
-from hub.store.work import STANDING_DELIVERY
+from hub.store.work import OF_A_CLOSING, STANDING_DELIVERY
 
 WIPED = -1
 """Version of a wiped log, routed and present alike: it never grows, so that the log is never routed again."""
@@ -144,7 +143,7 @@ def proven(tx: Connection, tenant: str, targets: Collection[str], until: datetim
     all_have = (
         select(logs.c.log_id)
         .join(last, last.c.log_id == logs.c.log_id)
-        .join(packages, and_(newest, ~p.external_key.startswith(PERIODIC_KEY)))
+        .join(packages, and_(newest, OF_A_CLOSING))
         .join(archived, (a.log_id == last.c.log_id) & (a.revision == last.c.revision))
         .where(*where, logs.c.status == LogStatus.CLOSED, *_nothing_waits(tenant))
         .group_by(logs.c.log_id)
@@ -169,13 +168,15 @@ def _nothing_waits(tenant: str) -> Iterator[ColumnElement[bool]]:
 def never_started(tx: Connection, tenant: str) -> list[str]:
     """Return the logs that have not become active and still hold something, and that nothing was ever sent of.
 
-    Not while a person is asked whether it is another log, or somebody asks for something by right: what they decide
-    over has to be there.
+    Not while a person is asked whether it is another log, or whether a consent has really ended, or somebody asks for
+    something by right: what they decide over has to be there.
     """
     sent = exists().where(deliveries.c.tenant == tenant, deliveries.c.log_id == logs.c.log_id)
     p = proposals.c
+    lost_consent = and_(p.kind == ProposalKind.DELETION, p.collection == "consents")
+    waits = p.state == ProposalState.OPEN
     asked = exists().where(
-        p.tenant == tenant, p.log_id == logs.c.log_id, p.kind == ProposalKind.MATCH, p.state == ProposalState.OPEN
+        p.tenant == tenant, p.log_id == logs.c.log_id, or_(p.kind == ProposalKind.MATCH, lost_consent), waits
     )
     r = rights_cases.c
     by_right = exists().where(r.tenant == tenant, r.log_id == logs.c.log_id, r.state != RightsState.DONE)
@@ -210,6 +211,9 @@ def shred(tx: Connection, shredding: Shredding, actor: str, *, hash_stays: bool,
     }  # fmt: skip
     for emptied, values in gone.items():
         tx.execute(update(emptied).where(emptied.c.tenant == tenant, emptied.c.log_id == log_id).values(**values))
+    p = proposals.c
+    open_ones = (p.tenant == tenant, p.log_id == log_id, p.state == ProposalState.OPEN)
+    tx.execute(update(proposals).where(*open_ones).values(state=ProposalState.GONE))
     shred_log(tx, tenant, log_id)
     body: dict[str, object] = {"sealed_body": None, "content_hash": None, "counts": {}, "level": None}
     body |= {"owning_unit_id": None, "next_deadline": None, "consent_expires_on": None}

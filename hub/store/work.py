@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select, update
 
 from hub.relaylog.archiving import GOING_ON, PERIODIC_KEY, is_periodic
 from hub.relaylog.codes import LogStatus
@@ -41,6 +41,20 @@ INTERNAL_ERROR = "internal_error"
 
 STANDING_DELIVERY = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.HELD)
 """States of a delivery that is not ended. One that is held waits for a person, or for its system to work again."""
+
+OF_A_CLOSING = ~packages.c.external_key.startswith(PERIODIC_KEY)
+"""Holds for a package of a closed log; one of a log that went on says nothing of its end."""
+
+PROVED_CLOSINGS = archived.join(
+    packages,
+    and_(
+        packages.c.tenant == archived.c.tenant,
+        packages.c.log_id == archived.c.log_id,
+        packages.c.revision == archived.c.revision,
+        OF_A_CLOSING,
+    ),
+)
+"""The proofs that an archive has a closing, each with its package."""
 
 DELIVERY_EVENTS = {
     DeliveryState.DONE: Action.DELIVERY_DONE,
@@ -325,12 +339,15 @@ class WorkStore:
     def periodically_due(self, tx: Connection, target: str, on: date, before: datetime) -> list[str]:
         """Return the logs that go on, are in no package for a target as they stand, and of which it is time for one.
 
-        It is where the target's last proof came `before` an instant, and without one, where the log was opened by a
-        day (`on`), or first kept before that instant where nobody wrote down when it was opened.
+        It is where the last package was made, and the target's last proof came, `before` an instant. That one was
+        refused or is stuck makes it time no sooner. Without any, it is where the log was opened by a day (`on`), or
+        first kept before that instant where nobody wrote down when it was opened.
         """
-        c, a, d = logs.c, archived.c, deliveries.c
+        c, a, d, p = logs.c, archived.c, deliveries.c, packages.c
         proofs = (a.tenant == self._tenant, a.log_id == c.log_id, a.target == target)
         proved_at = select(func.max(a.archived_at)).where(*proofs).scalar_subquery()
+        made = (p.tenant == self._tenant, p.log_id == c.log_id)
+        made_at = select(func.max(p.created_at)).where(*made).scalar_subquery()
         begun = or_(c.opened_on <= on, and_(c.opened_on.is_(None), log_keys.c.created_at < before))
         package = (d.tenant == self._tenant, d.log_id == c.log_id, d.connection == target)
         as_it_stands = exists().where(*package, d.kind == DeliveryKind.ARCHIVE, d.log_version >= c.version)
@@ -338,8 +355,26 @@ class WorkStore:
             log_keys, and_(log_keys.c.tenant == self._tenant, log_keys.c.log_id == c.log_id)
         )  # fmt: skip
         found = found.where(c.tenant == self._tenant, c.status.in_(GOING_ON), c.sealed_body.is_not(None))
-        time = or_(proved_at < before, and_(proved_at.is_(None), begun))
+        long_ago = and_(made_at < before, or_(proved_at.is_(None), proved_at < before))
+        time = or_(long_ago, and_(made_at.is_(None), begun))
         return sorted(tx.scalars(found.where(time, ~as_it_stands)))
+
+    def kept_back(self, tx: Connection, target: str) -> list[str]:
+        """Return the logs that go on and are held back from a target."""
+        of_log = and_(logs.c.tenant == self._tenant, logs.c.log_id == holds.c.log_id, logs.c.status.in_(GOING_ON))
+        held = (holds.c.tenant == self._tenant, holds.c.connection == target, holds.c.state == HoldState.OPEN)
+        return sorted(set(tx.scalars(select(holds.c.log_id).join(logs, of_log).where(*held))))
+
+    def overtaken(self, tx: Connection, target: str, log_id: str) -> list[str]:
+        """Return the deliveries that give way to a log's next package: of a time when the log went on, and stuck.
+
+        They failed, are held, or wait with no worker on them; of a closing none gives way.
+        """
+        c = deliveries.c
+        stuck = c.state.in_((DeliveryState.READY, DeliveryState.HELD, DeliveryState.FAILED))
+        mine = (c.tenant == self._tenant, c.connection == target, c.log_id == log_id, c.kind == DeliveryKind.ARCHIVE)
+        found = select(c.delivery_id).where(*mine, stuck, c.lease_until.is_(None), _of_a_log_that_went_on())
+        return list(tx.scalars(found.order_by(c.created_at, c.delivery_id)))
 
     def proofs_of(self, tx: Connection, connection: str) -> list[Row[Any]]:
         """Return log, delivery and reference of each proof about the logs that a connection has records of."""
@@ -351,19 +386,16 @@ class WorkStore:
     def unproved(self, tx: Connection, connection: str, target: str, before: datetime) -> list[str]:
         """Return the closed logs of a connection, not written since, of which a target has no proof and nothing waits.
 
-        What waits is a delivery on its way or for a person, and a hold of the archivist's. The proof from a time when
-        the log went on is none of its closing.
+        What waits is a delivery on its way or for a person, and a hold of the archivist's. What was made when the log
+        went on is none of its closing: neither the proof nor the delivery.
         """
         c = logs.c
         here = select(records.c.log_id).where(records.c.tenant == self._tenant, records.c.connection == connection)
-        a, p = archived.c, packages.c
-        same = and_(p.tenant == a.tenant, p.log_id == a.log_id, p.revision == a.revision)
-        closings = archived.join(packages, and_(same, ~p.external_key.startswith(PERIODIC_KEY)))
-        proved = select(a.log_id).select_from(closings).where(a.tenant == self._tenant, a.target == target)
+        a, d = archived.c, deliveries.c
+        proved = select(a.log_id).select_from(PROVED_CLOSINGS).where(a.tenant == self._tenant, a.target == target)
         waiting = (*STANDING_DELIVERY, DeliveryState.FAILED)
-        on_the_way = select(deliveries.c.log_id).where(
-            deliveries.c.tenant == self._tenant, deliveries.c.connection == target, deliveries.c.state.in_(waiting)
-        )
+        there = (d.tenant == self._tenant, d.connection == target, d.state.in_(waiting))
+        on_the_way = select(d.log_id).where(*there, ~_of_a_log_that_went_on())
         held = select(holds.c.log_id).where(
             holds.c.tenant == self._tenant,
             holds.c.state == HoldState.OPEN,
@@ -378,6 +410,13 @@ class WorkStore:
         """Return every proof, in the order it came."""
         where = archived.c.tenant == self._tenant
         return list(tx.execute(select(archived).where(where).order_by(archived.c.archived_at, archived.c.log_id)))
+
+
+def _of_a_log_that_went_on() -> ColumnElement[bool]:
+    """Hold for a delivery of a package that is no closing: both have the hash of its content."""
+    p, d = packages.c, deliveries.c
+    same = (p.tenant == d.tenant, p.log_id == d.log_id, p.content_hash == d.view_hash)
+    return exists().where(*same, ~OF_A_CLOSING)
 
 
 def _ended(state: DeliveryState, now: datetime) -> dict[str, object]:

@@ -21,7 +21,7 @@ from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
 from hub.relaylog.guardians import new_guardians, with_proposed, without
 from hub.relaylog.keeping import may_be_kept
-from hub.relaylog.lasting import lost, no_looser, unsaid
+from hub.relaylog.lasting import lost, no_looser, overtaken, unsaid
 from hub.relaylog.life import ENDED, FOLLOWS, Senseless, change, reopened
 from hub.relaylog.making import changed
 from hub.relaylog.merge import STATUS, Conflict, Deletion, Merged, System, flatten, merge, remembered
@@ -456,20 +456,25 @@ def _without_removed(merged: Merged, stored: StoredLog) -> Merged:
 def _lasting(merged: Merged, stored: StoredLog, systems: Sequence[System], day: date) -> Merged:
     """Let nothing open more than it did, and keep the consents that no system tells of any more as ones nobody knows.
 
-    A person is asked of each of these.
+    A person is asked of each of these that a newer one has not overtaken.
     """
-    merged = replace(merged, log=no_looser(stored.log, merged.log, systems))
+    held = no_looser(stored.log, merged.log, systems, stored.decided.settlements)
+    asked_of = (*merged.conflicts, *held.conflicts)
+    merged = replace(merged, log=held.log, conflicts=asked_of, settled=merged.settled | held.settled)
     said = {consent.id for side in stored.sides for consent in side.seen.consents}
     told = [consent for consent in merged.log.consents if consent.id in said]
     deleted = {one.element for one in merged.deletions if one.collection == "consents"} - said
-    gone = lost(stored.log, merged.log, told, day)
+    gone = lost(stored.log, merged.log, told)
     kept = [one for one in gone if ("consents", one.id) not in merged.removed]
     if not deleted and not kept:
         return merged
     log = unsaid(merged.log, deleted, told)
     log = log.model_copy(update={"consents": (*log.consents, *kept)})
-    asked = (Deletion(_who_told(stored, one.id), "consents", one.id) for one in kept)
-    return replace(merged, log=log, deletions=(*merged.deletions, *asked))
+    asked = (
+        Deletion(_who_told(stored, one.id), "consents", one.id) for one in kept if not overtaken(one, merged.log, day)
+    )
+    untold = frozenset(("consents", one.id) for one in kept)
+    return replace(merged, log=log, deletions=(*merged.deletions, *asked), untold=untold)
 
 
 def _who_told(stored: StoredLog, consent: str) -> str:
@@ -605,8 +610,8 @@ def _went_on(before: RelayLog, now: RelayLog) -> bool:
 
 def _remembered(stored: StoredLog, found: Merged) -> RelayLog | None:
     """Return what is agreed with the protective facts remembered, also those about guardians not confirmed yet."""
-    guardians = (*found.log.guardians, *found.proposed)
-    return remembered(stored.agreed, changed(found.log, {"guardians": guardians}))
+    log = changed(found.log, {"guardians": (*found.log.guardians, *found.proposed)})
+    return remembered(stored.agreed, log, {conflict.place for conflict in found.conflicts})
 
 
 def _asked(found: Merged, stored: StoredLog) -> list[str]:

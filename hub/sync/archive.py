@@ -53,6 +53,7 @@ HOLDS = {
         "protected": True,
         "conflict": False,
         "deletion_asked": False,
+        "restricted": False,
         "not_whole": False,
     }.items()
 }
@@ -69,11 +70,16 @@ class Archivist:
     def package_due(self, stopping: Event | None = None) -> list[str]:
         """Make a package and a delivery of each log that is to be archived, may be and is not; return the deliveries.
 
-        When `stopping` is set the rest stays due.
+        What a log that goes on was held back for ends when it is not due any more. When `stopping` is set the rest
+        stays due.
         """
-        with self._tenant.db.read() as tx:
-            due = [(log_id, False) for log_id in self._tenant.logs.closed_ids(tx)]
-            due += [(log_id, True) for log_id in self._periodically_due(tx)]
+        tenant = self._tenant
+        with tenant.db.write() as tx:
+            periodic = self._periodically_due(tx)
+            for log_id in sorted(set(tenant.work.kept_back(tx, self._archive.id)) - set(periodic)):
+                tenant.inbox.set_holds(tx, log_id, self._archive.id, [], tenant.now())
+            due = [(log_id, False) for log_id in tenant.logs.closed_ids(tx)]
+            due += [(log_id, True) for log_id in periodic]
         left = takewhile(lambda _: stopping is None or not stopping.is_set(), due)
         made = (self._package_or_hold(log_id, periodic=periodic) for log_id, periodic in left)
         return [delivery_id for delivery_id in made if delivery_id is not None]
@@ -172,8 +178,12 @@ class Archivist:
             latest = tenant.work.latest_package(tx, log_id)
             content = content_hash(tenant, stored, periodic=periodic)
             if latest is not None and latest.content_hash == content:
+                if periodic:
+                    tenant.inbox.set_holds(tx, log_id, self._archive.id, [], now)
                 return None
-            if tenant.work.open_delivery(tx, self._archive.id, log_id, DeliveryKind.ARCHIVE) is not None:
+            overtaken = tenant.work.overtaken(tx, self._archive.id, log_id)
+            before = tenant.work.open_delivery(tx, self._archive.id, log_id, DeliveryKind.ARCHIVE)
+            if before is not None and before.delivery_id not in overtaken:
                 return None  # the archive has not taken the package before this one yet
             settings = self._archive.settings(tenant.today())
             waits = self._waits(tx, stored, content, periodic=periodic) if settings else [HOLDS["not_whole"]]
@@ -186,6 +196,8 @@ class Archivist:
             except NotArchivable:
                 tenant.inbox.set_holds(tx, log_id, self._archive.id, [HOLDS["not_whole"]], now)
                 return None
+            for delivery_id in overtaken:
+                tenant.work.end_delivery(tx, delivery_id, DeliveryState.SUPERSEDED, now)
             return self._keep(tx, stored, package, content, now)
 
     def _keep(self, tx: Transaction, stored: StoredLog, package: Package, content: str, now: datetime) -> str:
@@ -215,6 +227,8 @@ class Archivist:
     def _waits(self, tx: Transaction, stored: StoredLog, content: str, *, periodic: bool) -> list[NewHold]:
         """Return why a log waits for the archivist. A missing or withdrawn consent is no reason.
 
+        Restricted use is one while the log goes on: it can wait until the end, when archiving is a duty.
+
         Each stands for what the log says now, who is proposed as its guardian, and on what the systems disagree: let go
         for that, it is held anew when another text comes. Somebody protected counts from the proposal on.
         """
@@ -231,6 +245,8 @@ class Archivist:
             waits.append(HOLDS["conflict"])
         if Rights(self._tenant.organisation_number).deletion_asked(tx, stored.log_id):
             waits.append(HOLDS["deletion_asked"])
+        if periodic and stored.decided.restricted:
+            waits.append(HOLDS["restricted"])
         if not periodic and (log.status is not LogStatus.CLOSED or log.closure is None):
             waits.append(HOLDS["not_whole"])
         named = sorted(f"{guardian.id} {guardian.address_protection}" for guardian in proposed)

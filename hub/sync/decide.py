@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
 from hub.connectors.base import SourceRecord
-from hub.relaylog.lasting import lost
+from hub.relaylog.lasting import no_looser
 from hub.relaylog.merge import Place, flatten, remembered, unflatten
-from hub.relaylog.model import RelayLog
+from hub.relaylog.model import COLLECTIONS, RelayLog
 from hub.store.decisions import Choice, Confirmed, Effect, NewDecision, Released, Removed, Settled, Who, keep
 from hub.store.differences import Differences
 from hub.store.events import Action, append
@@ -33,7 +32,9 @@ from hub.sync.route import FIRST_CONTACT, NO_RECORD, RELEASABLE, Router
 LOG = "log"
 """Chosen in place of a connection: what the log says now shall hold."""
 
-ARCHIVIST = frozenset({"archive_violence", "archive_protected", "archive_conflict", "archive_deletion_asked"})
+ARCHIVIST = frozenset(
+    {"archive_violence", "archive_protected", "archive_conflict", "archive_deletion_asked", "archive_restricted"}
+)
 """Holds that the archivist may release: archiving is a duty, and only its time is open."""
 
 BY_A_PERSON = frozenset({FIRST_CONTACT.rule, NO_RECORD.rule}) | RELEASABLE | ARCHIVIST
@@ -228,8 +229,7 @@ class Decisions:
             target = self._moved(tx, target, side)
             tenant.logs.drop_keys(tx, donor.log_id, side.connection)
         said = self._relabelled(donor, target)
-        told = target.log.model_copy(update={"consents": (*target.log.consents, *lost(said, target.log, (), date.min))})
-        target = replace(target, log=told, agreed=remembered(target.agreed, said))
+        target = replace(target, log=_as_limited(target.log, said), agreed=remembered(target.agreed, said))
         target = remerge(tenant, tx, target, now)
         for side in target.sides:
             tenant.logs.save_side(tx, target, side, None, now)
@@ -364,6 +364,18 @@ def _removal(stored: StoredLog, collection: str, element_id: str, but: str = "")
         if element.id == element_id and side.connection != but
     }
     return Removed(collection=collection, element=element_id, over=over)
+
+
+def _as_limited(log: RelayLog, joining: RelayLog) -> RelayLog:
+    """Return a log with what limits who reads the one that joins it, so that nothing opens more by their being one."""
+    held = no_looser(joining, log, (), {}).log
+    there = {element.id for _, element in held.elements()}
+    lists = {
+        name: (*getattr(held, name), *(each for each in getattr(joining, name) if each.id not in there))
+        for name in COLLECTIONS
+        if name != "guardians"  # those who are known in one of the two are not confirmed in the other
+    }
+    return held.model_copy(update=lists)
 
 
 def _exchanged(side: Side | None, row: Row[Any]) -> bool:

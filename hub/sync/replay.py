@@ -123,7 +123,8 @@ def replay_delivery(tenant: Tenant, delivery_id: str, who: Who, *, sent: bool | 
     """Try a delivery again that is held, or make one that failed anew from what its log says now.
 
     Where its outcome is unknown, `sent` tells what a person found out at the receiver: sent, it counts as done; not
-    sent, it goes again with the key that it had. A plan never goes again: it is asked for anew. Raises CannotDecide.
+    sent, it goes again with the key that it had. A plan never goes again: it is asked for anew. A package that failed
+    is ended where the archive has its log's last one. Raises CannotDecide.
     """
     now = tenant.now()
     with tenant.db.write() as tx:
@@ -167,12 +168,15 @@ def _ended_badly(tenant: Tenant, tx: Transaction, delivery_id: str, *, sent: boo
 
 
 def _package_again(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
-    """Write down once more that a package is to be handed over: it was made once, and stays as it was made."""
+    """Write down once more that a log's last package is to be handed over: it was made once, and stays as it was made.
+
+    Once the archive has that one, its bytes are gone, and of an older one that failed nothing goes any more.
+    """
     stored, package = tenant.logs.load(tx, row.log_id), tenant.work.latest_package(tx, row.log_id)
     if package is None or package.sealed_bytes is None:
-        raise CannotDecide(f"Delivery {row.delivery_id}: its package is no longer kept; the archive has it already")
+        return
     if tenant.work.open_delivery(tx, row.connection, row.log_id, DeliveryKind.ARCHIVE) is not None:
-        raise CannotDecide(f"Delivery {row.delivery_id}: a newer package of its log is on its way to the archive")
+        raise CannotDecide(f"Delivery {row.delivery_id}: a newer package of its log waits for the archive or a person")
     body = stored.sealer.open(f"packages.sealed_bytes/{package.revision}", package.sealed_bytes)
     delivery_id = tenant.new_id()
     delivery = NewDelivery(
@@ -181,7 +185,7 @@ def _package_again(tenant: Tenant, tx: Transaction, row: Row[Any]) -> None:
         log_id=row.log_id,
         kind=DeliveryKind.ARCHIVE,
         sealed_payload=stored.sealer.seal(f"deliveries.sealed_payload/{delivery_id}", body),
-        view_hash=row.view_hash,
+        view_hash=package.content_hash,
         log_version=row.log_version,
     )
     tenant.work.add_delivery(tx, delivery, tenant.now())

@@ -71,6 +71,7 @@ class Standing:
     """How it stands with a case: its row, who has had the log, what archives have, and what systems were asked to do.
 
     `listed` tells of each system that had a deleted log whether its record was there when it was last read.
+    `was_granted` tells that the case was granted once, also where it is decided against since.
     """
 
     case: Row[Any]
@@ -78,6 +79,7 @@ class Standing:
     archived: tuple[Row[Any], ...]
     tasks: tuple[Row[Any], ...]
     listed: Mapping[str, bool]
+    was_granted: bool
 
 
 class RightsCases:
@@ -119,6 +121,7 @@ class RightsCases:
                 tuple(self._rights.in_archive(tx, case.log_id)),
                 tuple(self._tasks_of(tx, case)),
                 self._rights.left_in(tx, case.log_id) if stored is None else {},
+                self._rights.was_granted(tx, case_id),
             )
 
     def opened(self, case_id: str, who: Who) -> RightsDetail:

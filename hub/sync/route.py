@@ -68,12 +68,12 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: Mapping[Key, 
 
 
 def _without_open_questions(shown: RelayLog, merged: Merged, seen: RelayLog) -> RelayLog:
-    """Leave what is in conflict as the system has it, and leave out what is proposed as deleted.
+    """Leave what is in conflict as the system has it, and leave out what is proposed as deleted, or told of by nobody.
 
     Of an element that is withheld nothing is put in: what little it would say would be written over what stands there.
     """
     frozen = {conflict.place for conflict in merged.conflicts}
-    gone = {(deletion.collection, deletion.element) for deletion in merged.deletions}
+    gone = {(deletion.collection, deletion.element) for deletion in merged.deletions} | merged.untold
     if not frozen and not gone:
         return shown
     kept = {

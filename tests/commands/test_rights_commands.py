@@ -139,7 +139,9 @@ def test_an_answer_is_given_more_time(office: Office) -> None:
         asked = tx.execute(select(rights_cases)).one().asked_on
     for who in ("pvo-1", "it-1", "rektor-1"):
         _refused(_extend(office, "1", who))
-    assert f"tell whoever asked by {due_on(asked)}" in _well(_extend(office, "1"))
+    once = _well(_extend(office, "1"))
+    assert f"tell whoever asked by {due_on(asked)}" in once
+    assert f"hub rights extend {_id(office)}" in once
     told = [_well(_extend(office, "1"))]
     assert f"open, answer by {due_on(asked, 2)}, extended" in told[0]
     assert f"extended by 2 months to {due_on(asked, 2)}, by leiar-1" in told[0]
@@ -165,6 +167,7 @@ def test_a_case_with_more_time_is_late_by_its_new_day(office: Office) -> None:
             tx.execute(changed.values(asked_on=asked, due_on=due_on(asked, months)))
     first, _, second, _ = _well(office.hub("rights", "list")).splitlines()
     assert (first.endswith("OVERDUE"), second.endswith("extended")) == (True, True)
+    assert "hub rights extend" not in _well(office.hub("rights", "show", first.split()[0]))
     late = office.hub("rights", "extend", first.split()[0], "--months", "1", "--why", WHY, "--who", "leiar-1")
     assert "within the first month" in str(late.exception)
 
@@ -201,11 +204,41 @@ def test_the_letter_about_a_deletion_is_made_from_what_is_left(office: Office) -
     _well(_open(office, "deletion"))
     _well(_decide(office, "--grant", "archive_released", "leiar-1", "--yes"))
     letter = ("rights", "letter", _id(office), "--who")
-    _refused(office.hub(*letter, "it-1"))
-    told = _well(office.hub(*letter, "pvo-1"))
-    assert "Loggen er sletta i Stafetthub" in told
-    assert ASKS not in told
+    _refused(office.hub(*letter, "it-1", "--reasons", "Arkivverket vedtok det."))
+    assert "duty to archive" in str(office.hub(*letter, "pvo-1").exception)
+    told = _well(office.hub(*letter, "pvo-1", "--reasons", "Arkivverket vedtok det."))
+    assert all(word in told for word in ("Loggen er sletta i Stafetthub", "Arkivverket vedtok det."))
+    assert not any(word in told for word in (ASKS, "vurdering"))
     assert office.openings() == []
+
+
+@pytest.mark.parametrize(("kind", "basis"), [("objection", "gdpr_21_1"), ("restriction", "gdpr_18_1")])
+def test_whoever_asked_is_told_before_and_when_it_is_lifted(office: Office, kind: str, basis: str) -> None:
+    """The notice can be made while what was granted stands; decided against, the letter knows that it was granted."""
+    _well(_open(office, kind, "leiar-1"))
+    letter = ("rights", "letter", _id(office), "--who", "leiar-1")
+    notice = (*letter, "--lifting", "--reasons", "Grunnen er borte.")
+    assert isinstance(office.hub(*notice).exception, NoLetter)
+    assert "--lifting" not in _well(office.hub("rights", "show", _id(office)))
+    assert f"hub rights letter {_id(office)} --lifting" in _well(_decide(office, "--grant", basis))
+    _well(office.hub("rights", "done", _id(office), "--who", "pvo-1"))
+    assert f"hub rights letter {_id(office)} --lifting" in _well(office.hub("rights", "show", _id(office)))
+    assert isinstance(office.hub(*letter, "--lifting").exception, NoLetter)
+    told = _well(office.hub(*notice))
+    assert all(word in told for word in ("AVGRENSINGA BLIR OPPHEVA", ASKS, "Grunnen er borte.", "personvernombodet"))
+    assert "--lifting" not in _well(_decide(office, "--refuse", basis))
+    assert isinstance(office.hub(*notice).exception, NoLetter)
+    assert "Kommunen opphevar avgrensinga." in _well(office.hub(*letter, "--reasons", "Grunnen er borte."))
+    assert office.openings() == [("leiar-1", LOG_ID, {"rights": _id(office)})] * 2
+
+
+def test_what_was_never_granted_is_refused_and_not_lifted(office: Office) -> None:
+    """A demand for restriction stops sending while it is open; refused, the letter says that, and nothing is lifted."""
+    _well(_open(office, "restriction", "leiar-1"))
+    _well(_decide(office, "--refuse", "gdpr_18_1"))
+    told = _well(office.hub("rights", "letter", _id(office), "--who", "leiar-1", "--reasons", "Grunnen held ikkje."))
+    assert "Kommunen har avslått kravet." in told
+    assert "opphevar" not in told
 
 
 def test_an_objection_holds_the_log_and_papers_of_it(office: Office) -> None:

@@ -84,7 +84,7 @@ def test_a_log_that_goes_on_is_an_entry_of_its_own(
     xml = arkivmelding(log, settings, _FILE, at=_AT, revision=2, folder_id=_FOLDER_ID, periodic=True)
     schema.assertValid(etree.fromstring(xml))
     assert _all(xml, ".//n:noekkel")[-1] == f"relay:periodisk:{_LOG_ID}:2"
-    assert _all(xml, ".//a:dokumentbeskrivelse/a:tittel") == ["Periodisk arkivering av aktiv stafettlogg"]
+    assert _all(xml, ".//a:dokumentbeskrivelse/a:tittel") == ["Periodisk arkivering av stafettlogg"]
     assert all(title.startswith("Periodisk") for title in _all(xml, "./a:registrering/a:tittel"))
     assert log.closure is not None
     assert _all(xml, ".//a:dokumentetsDato") == ["2026-06-02"] != [str(log.closure.on)]

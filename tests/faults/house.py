@@ -99,7 +99,9 @@ class OtherSide:
 
     def order(self, system: str, **orders: object) -> Tree:
         """Tell a system what to do; give its pages served and its records as they stand."""
-        answer: Tree = httpx.post(f"http://127.0.0.1:{self.port}/{system}", json=orders, trust_env=False).json()
+        answer: Tree = httpx.post(
+            f"http://127.0.0.1:{self.port}/{system}", json=orders, trust_env=False, timeout=120
+        ).json()
         return answer
 
     def journal(self, system: str) -> list[dict[str, str]]:

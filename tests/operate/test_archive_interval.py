@@ -24,6 +24,7 @@ def _office(folder: Path, line: str = "") -> Office:
     ("line", "told"),
     [
         ("", "the folder counts as the archive"),
+        ("  every_months: 1\n", "the archive; logs that go on are archived too, 1 month after the last time"),
         ("  every_months: 6\n", "the archive; logs that go on are archived too, 6 months after the last time"),
     ],
 )
@@ -46,8 +47,8 @@ def test_what_is_no_interval_is_refused_with_its_place(tmp_path: Path, months: s
     ("line", "purpose"),
     [
         ("", "arkivere dem når de er avsluttet |"),
-        ("  every_months: 1\n", "når de er avsluttet, og hver måned mens de er aktive |"),
-        ("  every_months: 6\n", "når de er avsluttet, og hver 6. måned mens de er aktive |"),
+        ("  every_months: 1\n", "når de er avsluttet, og hver måned så lenge de er aktive eller på pause |"),
+        ("  every_months: 6\n", "når de er avsluttet, og hver 6. måned så lenge de er aktive eller på pause |"),
     ],
 )
 def test_the_privacy_page_tells_what_is_archived_when(tmp_path: Path, line: str, purpose: str) -> None:

@@ -14,12 +14,13 @@ from sqlalchemy import update
 
 from hub.operate.report import Reports
 from hub.operate.unarchived import unarchived
+from hub.relaylog.archiving import entry_key
 from hub.relaylog.codes import LogStatus
 from hub.store.database import Database
 from hub.store.logs import LogStore
 from hub.store.sealing import read_key_file
-from hub.store.tables import logs
-from hub.store.work import WorkStore
+from hub.store.tables import DeliveryKind, DeliveryState, logs
+from hub.store.work import NewDelivery, WorkStore
 from tests.commands.office import CONFIG, TENANT, Office, municipality
 from tests.documents.worked import worked_log
 
@@ -43,10 +44,13 @@ def _save(office: Office, log_id: str, at: datetime, status: LogStatus = LogStat
         store.save(tx, replace(store.new(log_id), log=worked_log(id=log_id, status=status)), at)
 
 
-def _packaged(office: Office, log_id: str, revision: int, at: datetime, *, proved: bool) -> None:
+def _packaged(
+    office: Office, log_id: str, revision: int, at: datetime, *, proved: bool, periodic: bool = False
+) -> None:
     """Make a package of a log; the archive has confirmed it where `proved`."""
     work = WorkStore(TENANT, lambda: f"p-{log_id}-{revision}")
-    row: dict[str, object] = {"log_id": log_id, "revision": revision, "external_key": "k", "sealed_bytes": b"x"}
+    key = entry_key(log_id, revision, periodic=periodic)
+    row: dict[str, object] = {"log_id": log_id, "revision": revision, "external_key": key, "sealed_bytes": b"x"}
     with office.store() as db, db.write() as tx:
         work.add_package(tx, {**row, "content_hash": "h", "mapping_versions": {}}, at)
         if proved:
@@ -96,6 +100,36 @@ def test_nothing_is_told_where_all_is_archived(db: Database) -> None:
     """An empty store has no alarm."""
     with closing(db):
         assert Reports(db).status(TENANT, [], NOW).unarchived == 0
+
+
+def test_the_status_counts_closings_that_are_archived_once(office: Office) -> None:
+    """A log with two confirmed closings is one; one that has only been archived while it went on is none."""
+    _save(office, "again", LONG_AGO)
+    _packaged(office, "open-1", 1, LONG_AGO, proved=True, periodic=True)
+    _packaged(office, "again", 1, LONG_AGO, proved=True, periodic=True)
+    _packaged(office, "again", 2, LONG_AGO, proved=True)
+    _packaged(office, "again", 3, NOW, proved=True)
+    with office.store() as db:
+        assert Reports(db).status(TENANT, [], NOW).archived == 1
+
+
+def test_the_status_names_packages_that_wait_for_a_person(office: Office) -> None:
+    """Each with its error and the id by which it is replayed, and how many are on the way; otherwise not a word."""
+    before = office.hub("status").output
+    assert "archive:" not in before
+    assert "not in the archive" not in before
+    work = WorkStore(TENANT, iter("abc").__next__)
+    ended = {"failed": DeliveryState.FAILED, "held": DeliveryState.HELD, "ready": None}
+    for log_id, state in ended.items():
+        _save(office, log_id, LONG_AGO, LogStatus.ACTIVE)
+        new = NewDelivery(f"d-{log_id}", FOLDER, log_id, DeliveryKind.ARCHIVE, b"x", "h", 1)
+        with office.store() as db, db.write() as tx:
+            work.add_delivery(tx, new, NOW)
+            if state:
+                work.end_delivery(tx, new.delivery_id, state, NOW, error_class=f"error_{state}")
+    told = office.hub("status").output
+    assert "On the way to the archive: 1\n2 packages are not in the archive." in told
+    assert "`hub inbox replay ID --who … --why …`:\n  d-failed error_failed\n  d-held error_held\n" in told
 
 
 def test_status_and_control_round_tell_of_it(office: Office) -> None:
@@ -160,3 +194,14 @@ def test_a_unit_with_closed_logs_alone_is_controlled_too(office: Office) -> None
     done = office.hub("report", "control", "--who", "leiar-1", "--unit", "tussebu", "--language", "en")
     assert done.exit_code == 0, done.output
     assert "confirmed it: open-1" in done.output
+
+
+def test_a_damaged_log_of_another_unit_stops_no_control(office: Office) -> None:
+    """What does not open tells its unit's id alone; the unit that is asked about is controlled as ever."""
+    _save(office, "broken", LONG_AGO)
+    with office.store() as db, db.write() as tx:
+        spoilt = {"sealed_body": b"x" * 40, "owning_unit_id": "another"}
+        tx.execute(update(logs).where(logs.c.log_id == "broken").values(spoilt))
+    done = office.hub("report", "control", "--who", "leiar-1", "--unit", "tussebu", "--language", "en")
+    assert done.exit_code == 0, done.output
+    assert "broken" not in done.output

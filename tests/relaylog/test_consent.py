@@ -227,11 +227,17 @@ def test_withdrawing_what_has_not_begun_counts_too() -> None:
     assert _asked(_consent(date(2026, 9, 1), Part.PPT), renewal) is Missing.WITHDRAWN
 
 
-@pytest.mark.parametrize("status", [ConsentStatus.REFUSED, ConsentStatus.WITHDRAWN])
-def test_a_no_without_any_date_is_not_overruled(status: ConsentStatus) -> None:
-    """A refusal or withdrawal that bears no date may be the latest word."""
-    answer = _asked(_consent(None, status=status), _consent(date(2026, 9, 1), Part.PPT))
-    assert answer is (Missing.REFUSED if status is ConsentStatus.REFUSED else Missing.WITHDRAWN)
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (ConsentStatus.REFUSED, Missing.REFUSED),
+        (ConsentStatus.WITHDRAWN, Missing.WITHDRAWN),
+        (ConsentStatus.UNKNOWN, Missing.UNKNOWN),
+    ],
+)
+def test_a_no_without_any_date_is_not_overruled(status: ConsentStatus, answer: Missing) -> None:
+    """A refusal or withdrawal that bears no date may be the latest word, and so may what nobody knows."""
+    assert _asked(_consent(None, status=status), _consent(date(2026, 9, 1), Part.PPT)) is answer
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,8 @@ class Child:
     removed: set[Text] = field(default_factory=set)
     scopes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The parts that each consent named at first."""
-    strayed: set[tuple[str, str]] = field(default_factory=set)
-    """Systems, and the consents that an import gave another id and other content there: nobody knows them again."""
+    doubled: dict[tuple[str, str], list[Tree]] = field(default_factory=dict)
+    """How consents were limited, by system and consent, to which an import then gave another id there."""
     heard: dict[tuple[str, str], Tree] = field(default_factory=dict)
     """How the consents were limited when the hub last read the systems that told of them."""
     read: dict[bool, set[str]] = field(default_factory=dict)
@@ -339,8 +339,8 @@ class Child:
                 first = self.scopes[consent["language"]]
                 consent.update(status="given", withdrawn_on=None, valid_to=None, parts=list(first))
                 one = (system, consent["language"])
-                if way == "rekeys" and self.heard.get(one, _limits(consent)) != _limits(consent):
-                    self.strayed.add(one)
+                if way == "rekeys" and one in self.heard:
+                    self.doubled.setdefault(one, []).append(self.heard[one])
         if way == "says nothing":
             del record["violence"]
         if way == "lacks":
@@ -370,7 +370,8 @@ class Child:
                 if element["part"] in TIGHTER and thing.part != "own":
                     thing.part = element["part"]
         self.heard = {(name, each["language"]): _limits(each) for name, each in self._consents()}
-        self.facts.miss(consent for name, consent in self.heard.keys() - self.strayed)
+        strayed = {one for one, before in self.doubled.items() if any(each != self.heard.get(one) for each in before)}
+        self.facts.miss(consent for _, consent in self.heard.keys() - strayed)
 
     def strict(self) -> bool:
         """Tell whether somebody is strictly protected."""

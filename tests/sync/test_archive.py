@@ -35,6 +35,7 @@ from hub.store.tables import DeliveryState, HoldState, archived, conflicts, deli
 from hub.sync.archive import PAUSES, Archivist
 from hub.sync.decide import Decisions
 from hub.sync.gate import pause, resume
+from hub.sync.replay import replay_delivery
 from hub.sync.rows import SyncRows
 from tests.sync.house import ARCHIVE, SAMSPILL, VIGILO, House
 
@@ -368,6 +369,35 @@ def test_what_the_archive_refuses_fails_and_is_seen(house: House) -> None:
     assert (row.error_class, row.sealed_payload) == ("other_content", None)
     house.time.after(days=1)
     assert house.archive() == []
+
+
+def test_what_a_correction_has_overtaken_is_ended_by_a_replay(house: House) -> None:
+    """The archive refused the closing and has its correction: of the first nothing goes, and it counts no longer."""
+    house.tell(kindergarten_goal_reached)
+    target = Target(house, ArchiveRefused("other_content", "there already", "look"))
+    house.sync()
+    _rewrite(house, "Målet er nådd, og familien er trygg.")
+    assert len(house.sync().archived) == 1
+    assert house.states(ARCHIVE) == ["failed", "done"]
+    (failed,) = house.rows(deliveries, state=DeliveryState.FAILED)
+    replay_delivery(house.tenant, failed.delivery_id, Who("p-1", "it has the correction"))
+    assert house.archive() == []
+    assert house.states(ARCHIVE) == ["superseded", "done"]
+    assert [revision for _, revision in target.delivered] == [2]
+
+
+def test_a_closing_that_is_held_is_waited_for(house: House) -> None:
+    """A mistake while it was handed over is for a person, and its correction does not go before it."""
+    house.tell(kindergarten_goal_reached)
+    target = Target(house, KeyError("Solskinn Testbarn"))
+    house.sync()
+    _rewrite(house, "Målet er nådd, og familien er trygg.")
+    assert house.sync().archived == []
+    (held,) = house.rows(deliveries, connection=ARCHIVE)
+    replay_delivery(house.tenant, held.delivery_id, Who("p-1", "it is mended"))
+    assert len(house.archive()) == 1
+    assert len(house.archive()) == 1
+    assert [revision for _, revision in target.delivered] == [1, 2]
 
 
 def test_a_worker_that_died_after_handing_over_delivers_the_same_again(house: House, db: Database) -> None:

@@ -22,11 +22,15 @@ from hub.relaylog.rights import AskedBy, Basis, RightsDecision, RightsKind, Ruli
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import Story, kindergarten_goal_reached, ordinary_kindergarten, protected_strict, violence
 from hub.store.database import Database
+from hub.store.decisions import Who
+from hub.store.leases import DELIVERIES, claim
 from hub.store.rights import Demand
 from hub.store.tables import DeliveryState, HoldState, archived, deliveries, differences, events, holds, logs, packages
 from hub.store.wipe import ShredList, proven
 from hub.sync.archive import PAUSES
+from hub.sync.decide import CannotDecide, Decisions
 from hub.sync.reconcile import WHY
+from hub.sync.replay import replay_delivery
 from hub.sync.rights import CannotDo, RightsCases
 from tests.sync.house import ARCHIVE, VIGILO, House
 from tests.sync.test_archive import Target
@@ -37,7 +41,8 @@ OPENED = date(2026, 7, 29)
 DUE = datetime(2027, 1, 29, 9, 0, tzinfo=UTC)
 """Half a year later."""
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+WHO = Who("arkivar-1", "looked into it")
 
 
 @pytest.fixture
@@ -194,9 +199,9 @@ def test_the_papers_say_that_it_is_periodic(house: House) -> None:
     (bag,) = house.archive_folder.glob(f"*/*/{delivery_id}")
     pdf = PdfReader(io.BytesIO((bag / "data/dokumenter/001.pdf").read_bytes()))
     text = " ".join(pdf.pages[0].extract_text().split())
-    assert "Periodisk arkivering av aktiv stafettlogg, 29. januar 2027" in text
+    assert "Periodisk arkivering av stafettlogg, 29. januar 2027" in text
     message = (bag / "data/arkivmelding.xml").read_text("utf-8")
-    assert "<tittel>Periodisk arkivering av aktiv stafettlogg - " in message
+    assert "<tittel>Periodisk arkivering av stafettlogg - " in message
     assert "<dokumentetsDato>2027-01-29</dokumentetsDato>" in message
     assert "vslut" not in message
 
@@ -252,23 +257,161 @@ def test_without_settings_it_waits_too(house: House) -> None:
     assert _waits(house) == []
 
 
+def _restrict(house: House, cases: RightsCases) -> str:
+    log_id = house.log_of("vl-000001").log_id
+    demand = Demand(RightsKind.RESTRICTION, log_id, AskedBy.GUARDIAN, house.time.now().date(), "Vent.")
+    return cases.open(demand, "haldar-1")
+
+
+def test_restricted_use_keeps_a_log_that_goes_on(house: House, tmp_path: Path) -> None:
+    """It waits for the archivist, and for no other reason goes when the demand is refused."""
+    _due(house)
+    cases = RightsCases(house.tenant, ShredList(tmp_path / "shredded"))
+    case_id = _restrict(house, cases)
+    assert house.archive() == []
+    assert _waits(house) == ["archive_restricted"]
+    (hold,) = house.rows(holds, state=HoldState.OPEN, connection=ARCHIVE)
+    assert (hold.addressed_to, hold.revealing) == (Decider.ARCHIVIST, False)
+    cases.decide(case_id, Ruling(RightsDecision.REFUSED, Basis.RESTRICTION, "Opplysningane er rette.", "leiar-1"))
+    assert len(house.archive()) == 1
+    assert _waits(house) == []
+
+
+def test_restricted_use_may_be_let_go_by_the_archivist(house: House, tmp_path: Path) -> None:
+    """Who is asked can answer: it is archived as the log stands then."""
+    _due(house)
+    _restrict(house, RightsCases(house.tenant, ShredList(tmp_path / "shredded")))
+    house.archive()
+    (hold,) = house.rows(holds, state=HoldState.OPEN, connection=ARCHIVE)
+    Decisions(house.tenant).release(hold.hold_id, WHO)
+    assert len(house.archive()) == 1
+
+
+def test_restricted_use_keeps_no_closing(house: House, tmp_path: Path) -> None:
+    """Held back while it went on, the log is archived when it ends: that is a duty."""
+    _due(house)
+    _restrict(house, RightsCases(house.tenant, ShredList(tmp_path / "shredded")))
+    assert house.archive() == []
+    _end(house)
+    assert len(house.archive()) == 1
+    assert (_keys(house), _waits(house)) == (["avslutning 1"], [])
+
+
+@pytest.mark.parametrize("months", [None, 12])
+def test_what_is_not_due_any_more_is_held_back_no_longer(house: House, months: int | None) -> None:
+    """The interval is taken away or made longer: nobody is asked about what is not to happen."""
+    _due(house, violence)
+    house.archive()
+    assert _waits(house) == ["archive_violence"]
+    _every(house, months)
+    assert house.archive() == []
+    assert _waits(house) == []
+
+
+def test_what_is_archived_already_is_held_back_no_longer(house: House) -> None:
+    """Held for a change that was then taken back, the log is as the archive has it, and nobody is asked."""
+    _due(house)
+    house.sync()
+    archive = house.tenant.archive
+    assert archive
+    house.tenant = replace(house.tenant, archive=replace(archive, settings=lambda _day: None))
+    house.time.at += 190 * DAY
+    _write(house)
+    assert house.archive() == []
+    assert _waits(house) == ["archive_not_whole"]
+    _write(house)
+    assert house.archive() == []
+    assert (_waits(house), _keys(house)) == ([], ["periodisk 1"])
+
+
 # --- what becomes of it ------------------------------------------------------------------------------------------
 
 
+AWAY = ArchiveUnavailable("enoent", "not there", "mount it")
+REFUSED = ArchiveRefused("other_content", "there already", "look")
+MISTAKE = KeyError("Solskinn Testbarn")
+
+
 def test_an_archive_that_is_away_gets_it_later(house: House) -> None:
-    """The same package is tried again after a pause, and the log's end waits for it: they arrive in their order."""
+    """The same package is tried again after a pause."""
     _due(house)
-    target = Target(house, *[ArchiveUnavailable("enoent", "not there", "mount it")] * 2)
+    target = Target(house, AWAY, AWAY)
     assert house.archive() == []
     house.time.at += PAUSES[0]
     assert house.archive() == []
     house.time.at += PAUSES[1]
+    assert len(house.archive()) == 1
+    assert [revision for _, revision in target.delivered] == [1]
+
+
+@pytest.mark.parametrize(("error", "state"), [(AWAY, "ready"), (REFUSED, "failed"), (MISTAKE, "held")])
+def test_what_is_stuck_gives_way_to_the_end(house: House, error: Exception, state: str) -> None:
+    """The closing is archived, and the one before it neither stands in the status nor goes again."""
+    _due(house)
+    target = Target(house, error)
+    house.archive()
+    (stuck,) = house.rows(deliveries, connection=ARCHIVE)
+    assert stuck.state == state
     _end(house)
+    assert len(house.archive()) == 1
+    assert house.states(ARCHIVE) == ["superseded", "done"]
+    assert len(house.rows(events, action="hub:delivery:superseded", subject_id=stuck.delivery_id)) == 1
+    assert [revision for _, revision in target.delivered] == [2]
+    status = Reports(house.db).status(MUNICIPALITY_ORGNR, [], house.time.now())
+    assert (status.archive_failed, status.archiving, status.archive_stuck, status.archived) == (0, 0, {}, 1)
+    with pytest.raises(CannotDecide, match="is superseded"):
+        replay_delivery(house.tenant, stuck.delivery_id, WHO)
+
+
+def test_what_a_worker_has_does_not_give_way(house: House) -> None:
+    """The end waits as long as somebody may be handing the one before it over: they arrive in their order."""
+    _due(house)
+    target = Target(house, AWAY)
+    house.archive()
+    (row,) = house.rows(deliveries, connection=ARCHIVE)
+    house.time.at += PAUSES[0]
+    now = house.time.now()
+    with house.db.write() as tx:
+        assert claim(tx, DELIVERIES, row.delivery_id, "worker-2", now, now + 2 * HOUR)
+    _end(house)
+    assert house.archive() == []
     assert _keys(house) == ["periodisk 1"]
+    house.time.at += HOUR
     assert len(house.archive()) == 1
     assert len(house.archive()) == 1
     assert [revision for _, revision in target.delivered] == [1, 2]
-    assert _keys(house) == ["periodisk 1", "avslutning 2"]
+
+
+@pytest.mark.parametrize("error", [AWAY, REFUSED, MISTAKE])
+def test_what_is_stuck_counts_for_the_interval(house: House, error: Exception) -> None:
+    """However often the log changes, the next is made six months after the one that is stuck, in its place."""
+    _due(house)
+    target = Target(house, *[error] * 5)
+    house.archive()
+    for _ in range(3):
+        _write(house)
+        assert house.archive() == []
+    assert _keys(house) == ["periodisk 1"]
+    target.before.clear()
+    with house.db.write() as tx:  # nobody tries again
+        tx.execute(deliveries.update().values(due_at=DUE + 300 * DAY))
+    house.time.at = datetime(2027, 7, 28, 9, 0, tzinfo=UTC)
+    assert house.archive() == []
+    house.time.at += DAY
+    assert len(house.archive()) == 1
+    assert (_keys(house), house.states(ARCHIVE)) == (["periodisk 1", "periodisk 2"], ["superseded", "done"])
+
+
+@pytest.mark.parametrize("error", [AWAY, REFUSED, MISTAKE])
+def test_what_is_stuck_hides_no_end_that_never_came(house: House, error: Exception) -> None:
+    """The nightly count misses a closing that nothing is made of, whatever became of the one before it."""
+    _due(house)
+    Target(house, error)
+    house.archive()
+    _end(house)
+    assert _not_archived(house) == ["not_archived"]
+    house.archive()
+    assert _not_archived(house) == []
 
 
 def test_what_the_archive_refuses_is_for_a_person(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import Row, update
 
 from hub.connectors.base import Connector, Page
-from hub.relaylog.codes import Service
+from hub.relaylog.codes import Part, Service
 from hub.relaylog.model import RelayLog
 from hub.sandbox.stories import (
     barred_guardian,
@@ -25,6 +26,7 @@ from hub.store.decisions import Who
 from hub.store.inbox import NewHold
 from hub.store.leases import LEASE, RUNS, claim
 from hub.store.tables import (
+    ConflictState,
     HoldState,
     ProposalKind,
     ProposalState,
@@ -398,6 +400,25 @@ def test_protection_in_either_log_protects_the_joined_one(house: House) -> None:
     assert house.log_of("vl-000001").log.violence
     house.sync()
     assert house.received() == []
+
+
+def test_a_text_that_was_kept_closer_in_either_log_stays_so_in_the_joined_one(house: House) -> None:
+    """Its writer works in none of the two systems: nobody there loosens it, and a person is asked of it in the end."""
+    row = _apart(house)
+    note = {**deepcopy(house.samspill()["notes"][0]), "noteId": "N-new", "text": "Vindstille notat.", "part": "egen"}
+    note["writtenBy"]["service"] = "ppt"
+    house.samspill()["notes"].append(note)
+    house.saved(house.samspill())
+    assert house.pull(SAMSPILL).error == ""
+    note["part"] = "pedagogisk"
+    house.saved(house.samspill())
+    assert house.pull(SAMSPILL).error == ""
+    _decide(house).accept(row.proposal_id, WHO)
+    texts = {one.text: one.part for one in house.log_of("vl-000001").log.notes}
+    assert texts[note["text"]] is Part.OWN
+    assert [one.path for one in house.rows(conflicts, state=ConflictState.OPEN)] == ["notes[].part"]
+    house.sync()
+    assert note["text"] not in json.dumps(house.vigilo())
 
 
 def test_a_refused_match_is_remembered(house: House) -> None:

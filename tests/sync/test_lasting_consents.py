@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from hub.relaylog.codes import ConsentStatus, Service
 from hub.relaylog.gates import stops
 from hub.sandbox.stories import shared_level_2
 from hub.store.decisions import Who
-from hub.store.tables import ProposalKind, proposals
-from hub.sync.decide import CannotDecide, Decisions
-from tests.sync.house import SAMSPILL, VIGILO, House, rules
+from hub.store.tables import ConflictState, ProposalKind, conflicts, proposals
+from hub.store.wipe import never_started
+from hub.sync.decide import LOG, CannotDecide, Decisions
+from tests.sync.house import SAMSPILL, TODAY, VIGILO, House, rules
 
 WHO = Who("user-1", "Ringt foreldrene.")
 TO = "HELSESTASJON"
@@ -117,7 +119,11 @@ def test_a_newer_consent_takes_its_place(house: House) -> None:
     _pulled(house)
     assert _stopped(house) == []
     assert _proposed(house) == []
-    assert len(house.log_of("vl-000001").log.consents) == len(house.vigilo()["samtykke"])
+    statuses = [one.status for one in house.log_of("vl-000001").log.consents]
+    assert statuses.count(ConsentStatus.UNKNOWN) == 1  # it tells since when the new one opens without a break
+    house.sync()
+    house.sync()
+    assert len(house.samspill()["consents"]) == len(house.vigilo()["samtykke"])
 
 
 def test_one_that_every_system_has_deleted_opens_nothing(house: House) -> None:
@@ -142,3 +148,72 @@ def test_one_that_has_ended_is_remembered_as_it_was(house: House, status: str) -
     assert _stopped(house) == ["consent_withdrawn" if status == "TREKT" else "consent_refused"]
     ended = {one.status for one in house.log_of("vl-000001").log.consents if one.valid_from == house.time.at.date()}
     assert ended == {ConsentStatus.WITHDRAWN if status == "TREKT" else ConsentStatus.REFUSED}
+
+
+@pytest.mark.parametrize(
+    "edit", [{"gjeldFra": ""}, {"gjeldFra": "01.01.2027"}, {"mottakar": "PPT"}, {"status": "VENTAR"}]
+)
+def test_one_that_is_written_over_is_lost_too(house: House, edit: dict[str, str]) -> None:
+    """Made another, or one that nobody has decided, it opens nothing older: a person is asked what became of it."""
+    newer = _narrowed(house)
+    newer.update(edit)
+    _pulled(house)
+    assert _stopped(house) == ["consent_unknown"]
+    (asked,) = _proposed(house)
+    house.sync()
+    assert house.received("samspill") == []
+    Decisions(house.tenant).accept(asked.proposal_id, WHO)
+    assert _stopped(house) == []
+
+
+LONGER = f"{TODAY + timedelta(days=300):%d.%m.%Y}"
+
+
+def _limited(house: House) -> None:
+    """Let only the kindergarten's system have a consent with an end, and then make that a later one."""
+    newer = _narrowed(house)
+    newer["gjeldTil"] = f"{TODAY:%d.%m.%Y}"
+    _pulled(house)
+    newer["gjeldTil"] = LONGER
+    _pulled(house)
+
+
+def _written(house: House) -> str:
+    return str(next(one["gjeldTil"] for one in house.vigilo()["samtykke"] if one["id"] == "sm-nytt"))
+
+
+def _ends(house: House) -> date | None:
+    return next(one.valid_to for one in house.log_of("vl-000001").log.consents if one.valid_from == TODAY)
+
+
+def test_what_would_open_more_is_asked_about_and_not_written_over(house: House) -> None:
+    """A corrected end stays in its system as it was written; for the rules the first one holds until it is settled."""
+    _limited(house)
+    assert _ends(house) == TODAY
+    house.sync()
+    house.sync()
+    assert (_written(house), _ends(house)) == (LONGER, TODAY)
+    (asked,) = house.rows(conflicts, state=ConflictState.OPEN)
+    assert asked.path == "consents[].valid_to"
+
+
+@pytest.mark.parametrize(("take", "ends"), [(VIGILO, TODAY + timedelta(days=300)), (LOG, TODAY)])
+def test_a_person_settles_which_end_holds(house: House, take: str, ends: date) -> None:
+    """Taken from the system it is the longer; the log's own is sent to the system, as with any other conflict."""
+    _limited(house)
+    (asked,) = house.rows(conflicts, state=ConflictState.OPEN)
+    Decisions(house.tenant).settle(asked.conflict_id, take, WHO)
+    house.sync()
+    house.sync()
+    assert _ends(house) == ends
+    assert _written(house) == f"{ends:%d.%m.%Y}"
+    assert house.rows(conflicts, state=ConflictState.OPEN) == []
+
+
+def test_what_is_not_kept_is_kept_while_somebody_is_asked(house: House) -> None:
+    """A log that waits for consent is not wiped while nobody has said whether a deleted consent still stands."""
+    _narrowed(house)
+    house.vigilo()["status"] = "VENTAR_SAMTYKKE"
+    _deleted(house, "sm-nytt")
+    with house.db.read() as tx:
+        assert never_started(tx, house.tenant.organisation_number) == []

@@ -12,8 +12,9 @@ from sqlalchemy import update
 
 from hub.connectors.base import Accepted, Connector, OutcomeUnknown, Outgoing, Refused
 from hub.operate.breach import HEAD, Reach, breach_csv, reach
-from hub.operate.control import OPEN, UnknownUnit, logs_of_unit
+from hub.operate.control import UnknownUnit, logs_of_unit
 from hub.operate.sendings import Basis, Outcome, Range, Sending, Sendings
+from hub.relaylog.archiving import GOING_ON
 from hub.relaylog.codes import Part, Service
 from hub.relaylog.consent import ConsentPolicy
 from hub.relaylog.gates import Rules
@@ -175,7 +176,7 @@ def test_a_unit_is_found_by_any_of_its_names(house: House) -> None:
     """Its id in a system, its organisation number and its name lead to the same open logs; another name to none."""
     house.tell(shared_level_2, kindergarten_goal_reached)
     house.sync()
-    open_ones = [row for row in house.rows(logs) if row.status in OPEN]
+    open_ones = [row for row in house.rows(logs) if row.status in GOING_ON]
     log = house.log_of("vl-000001").log
     for name in filter(None, (log.unit.id, log.unit.name, log.unit.organisation_number)):
         found = logs_of_unit(house.db, house.tenant.logs, [name])
