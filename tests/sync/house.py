@@ -45,7 +45,7 @@ from hub.sandbox.municipality import (
 )
 from hub.sandbox.samspill import TOKEN_PATH as CONNECT_PATH
 from hub.sandbox.server import Sandbox
-from hub.sandbox.stories import ALL_STORIES, Story
+from hub.sandbox.stories import ALL_STORIES, Story, shared_level_2
 from hub.sandbox.vigilo import TOKEN_PATH
 from hub.sandbox.vigilo_shape import instant
 from hub.sandbox.world import World, _enter, _open_units
@@ -356,6 +356,18 @@ class House:
             self.sync()
 
         self.once("all-stories", prepare)
+        self.world.received.clear()
+        self.time.after(hours=1)
+
+    def at_rest(self) -> None:
+        """Enter a shared log, and bring it to where nothing is left to send."""
+
+        def prepare() -> None:
+            self.tell(shared_level_2)
+            self.sync()
+            self.sync()
+
+        self.once("shared-at-rest", prepare)
         self.world.received.clear()
         self.time.after(hours=1)
 

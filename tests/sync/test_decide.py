@@ -53,19 +53,6 @@ WHO = Who("user-1", "Både heim og barnehage er spurde.")
 OURS, THEIRS, THIRD = "Solskinn ler meir.", "Solskinn ler mer enn før.", "Solskinn ler heile dagen."
 
 
-def _at_rest(house: House) -> None:
-    """Bring a shared log to where nothing is left to send."""
-
-    def prepare() -> None:
-        house.tell(shared_level_2)
-        house.sync()
-        house.sync()
-
-    house.once("shared-at-rest", prepare)
-    house.world.received.clear()
-    house.time.after(hours=1)
-
-
 def _write(house: House, ours: str = "", theirs: str = "") -> None:
     """Let the concern that both systems hold be rewritten in one or both of them."""
     house.time.after(hours=1)
@@ -84,7 +71,7 @@ def _concern(house: House) -> tuple[str, str]:
 
 def _disputed(house: House) -> Row[Any]:
     """Give the one conflict that is open, after both rewrote the concern."""
-    _at_rest(house)
+    house.at_rest()
     _write(house, OURS, THEIRS)
     house.sync()
     (row,) = house.rows(conflicts, state="open")
@@ -286,7 +273,7 @@ def test_what_nobody_may_release_says_what_ends_it(house: House, story: Any, rul
 
 def _protected(house: House) -> Row[Any]:
     """A shared log, at rest, in which somebody is protected since."""
-    _at_rest(house)
+    house.at_rest()
     house.vigilo()["barn"]["adressevern"] = "STRENGT_FORTROLEG"
     house.vigilo()["notat"][0]["tekst"] = "Solskinn song på samlinga."
     house.saved(house.vigilo())
@@ -447,7 +434,7 @@ def test_two_records_of_one_system_are_not_joined(house: House) -> None:
 
 def _note_gone(house: House) -> Row[Any]:
     """A shared note that was deleted in the system that wrote it, and the question about it."""
-    _at_rest(house)
+    house.at_rest()
     house.vigilo()["notat"].pop(0)
     house.saved(house.vigilo())
     house.sync()
@@ -514,7 +501,7 @@ def test_a_refused_deletion_is_written_back(house: House) -> None:
 
 def test_a_deletion_that_was_undone_is_no_question(house: House) -> None:
     """When the element is in its system again, nobody needs to answer."""
-    _at_rest(house)
+    house.at_rest()
     note = house.vigilo()["notat"].pop(0)
     house.saved(house.vigilo())
     house.sync()
@@ -553,7 +540,7 @@ def test_an_accepted_deletion_of_the_last_record_leaves_nothing(house: House) ->
 
 def test_an_accepted_deletion_of_a_record_takes_its_own_elements_along(house: House) -> None:
     """What the lost system's services wrote is emptied at the other; what the other's services wrote stays."""
-    _at_rest(house)
+    house.at_rest()
     house.world.vigilo.pop("vl-000001")
     house.sync()
     (row,) = house.rows(proposals, kind=ProposalKind.DELETION)

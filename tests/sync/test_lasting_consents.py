@@ -11,7 +11,6 @@ from sqlalchemy import Row
 
 from hub.relaylog.codes import ConsentStatus, Service
 from hub.relaylog.gates import stops
-from hub.sandbox.stories import shared_level_2
 from hub.store.decisions import Who
 from hub.store.tables import ConflictState, ProposalKind, conflicts, proposals
 from hub.store.wipe import never_started
@@ -24,15 +23,7 @@ TO = "HELSESTASJON"
 
 def _narrowed(house: House) -> dict[str, Any]:
     """Bring a shared log to where only the kindergarten's system has a newer, narrower consent; return that one."""
-
-    def prepare() -> None:
-        house.tell(shared_level_2)
-        house.sync()
-        house.sync()
-
-    house.once("shared-at-rest", prepare)
-    house.world.received.clear()
-    house.time.after(hours=1)
+    house.at_rest()
     held = house.vigilo()["samtykke"]
     newer: dict[str, Any] = deepcopy(next(one for one in held if one["mottakar"] == TO))
     newer |= {"id": "sm-nytt", "gjeldFra": f"{house.time.at:%d.%m.%Y}", "gittAv": []}

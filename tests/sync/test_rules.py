@@ -41,19 +41,6 @@ WHO = Who("user-1", "Spurt i møtet.")
 OWNER = "900001150"  # made up: who owns a private kindergarten
 
 
-def _at_rest(house: House) -> None:
-    """Bring a shared log to where nothing is left to send."""
-
-    def prepare() -> None:
-        house.tell(shared_level_2)
-        house.sync()
-        house.sync()
-
-    house.once("shared-at-rest", prepare)
-    house.world.received.clear()
-    house.time.after(hours=1)
-
-
 # --- other controllers -------------------------------------------------------------------------------------------
 
 
@@ -125,7 +112,7 @@ BOTH = ("family", "health_station")
 
 def test_a_withdrawal_asks_every_reader_that_had_the_log(house: House) -> None:
     """Those who were sent it are asked to use it no more, by the unit's leader; nothing more is sent to them."""
-    _at_rest(house)
+    house.at_rest()
     assert house.rows(tasks) == []
     _consents(house, status="TREKT", trekt="21.11.2026")
     house.sync()
@@ -138,7 +125,7 @@ def test_a_withdrawal_asks_every_reader_that_had_the_log(house: House) -> None:
 
 def test_a_consent_that_runs_out_asks_too(house: House) -> None:
     """The day after its last, also when the hub stood still for days, the readers are asked without any news."""
-    _at_rest(house)
+    house.at_rest()
     _consents(house, gjeldTil="23.11.2026")
     house.sync()
     assert _tasks(house) == []
@@ -149,7 +136,7 @@ def test_a_consent_that_runs_out_asks_too(house: House) -> None:
 
 def test_a_narrower_consent_asks_for_what_it_no_longer_names(house: House) -> None:
     """Where a consent still stands and opens less than was sent, the readers are asked to stop using the rest."""
-    _at_rest(house)
+    house.at_rest()
     narrowed = [{**deepcopy(each), "id": f"{each['id']}-n"} for each in house.vigilo()["samtykke"]]
     for consent in narrowed:
         consent.update({"omfang": ["HELSE"], "gjeldFra": "21.11.2026", "barnetSpurt": False})
@@ -170,7 +157,7 @@ def test_a_reader_that_was_never_sent_anything_is_asked_nothing(house: House) ->
 
 def test_what_is_done_stays_done_until_the_log_is_shared_anew(house: House) -> None:
     """A task is ticked off once, with who and when; after a new consent and a new withdrawal it is asked again."""
-    _at_rest(house)
+    house.at_rest()
     _consents(house, status="TREKT", trekt="21.11.2026")
     house.sync()
     for row in house.rows(tasks):
@@ -197,7 +184,7 @@ def _consented_anew(house: House) -> None:
 
 def test_that_child_welfare_had_a_log_is_told_to_no_list(house: House) -> None:
     """A task at a service that is itself hidden is listed as the special rule, without service or connection."""
-    _at_rest(house)
+    house.at_rest()
     _consents(house, status="TREKT", trekt="21.11.2026")
     hidden = Rules(Sharing(hidden_services=frozenset({Service.HEALTH_STATION})), ConsentPolicy())
     house.tenant = replace(house.tenant, rules=lambda _day: hidden)
@@ -230,7 +217,7 @@ def _asked(house: House) -> Row[Any]:
 
 def test_a_guardian_found_in_another_system_is_a_proposal(house: House) -> None:
     """Who turns up is asked about once, is in no log, and can neither sign nor be sent anywhere until confirmed."""
-    _at_rest(house)
+    house.at_rest()
     before = _guardians(house)
     _stepfather(house)
     house.sync()
@@ -244,7 +231,7 @@ def test_a_guardian_found_in_another_system_is_a_proposal(house: House) -> None:
 
 def test_a_confirmed_guardian_is_of_the_log_for_good(house: House) -> None:
     """Accepted, the guardian is in the log, also after the system is read again; nobody is asked anew."""
-    _at_rest(house)
+    house.at_rest()
     before = _guardians(house)
     _stepfather(house)
     house.sync()
@@ -259,7 +246,7 @@ def test_a_confirmed_guardian_is_of_the_log_for_good(house: House) -> None:
 
 def test_a_refused_guardian_stays_out_and_stops_nothing(house: House) -> None:
     """Refused, the guardian is in no log, is not asked about again, and no consent waits for the signature."""
-    _at_rest(house)
+    house.at_rest()
     before = _guardians(house)
     _stepfather(house)
     house.sync()
@@ -273,7 +260,7 @@ def test_a_refused_guardian_stays_out_and_stops_nothing(house: House) -> None:
 
 def test_a_proposed_guardian_who_is_barred_protects_at_once(house: House) -> None:
     """What is only proposed still takes: where one is barred nothing goes to where the family reads."""
-    _at_rest(house)
+    house.at_rest()
     _stepfather(house, barred=True)
     house.vigilo()["steg"] = "2.9"
     house.saved(house.vigilo())
@@ -284,7 +271,7 @@ def test_a_proposed_guardian_who_is_barred_protects_at_once(house: House) -> Non
 
 def test_a_release_ends_when_a_proposed_guardian_turns_out_to_be_protected(house: House) -> None:
     """What a person let go of was read with nobody but the child in mind: it is held anew."""
-    _at_rest(house)
+    house.at_rest()
     _stepfather(house)
     house.vigilo()["barn"]["adressevern"] = "STRENGT_FORTROLEG"
     house.saved(house.vigilo())
@@ -301,7 +288,7 @@ def test_a_release_ends_when_a_proposed_guardian_turns_out_to_be_protected(house
 
 def test_a_question_about_a_guardian_ends_when_no_system_names_one(house: House) -> None:
     """Taken out of the system again, there is nothing left to decide."""
-    _at_rest(house)
+    house.at_rest()
     _stepfather(house)
     house.sync()
     house.samspill()["family"].pop()
@@ -319,7 +306,7 @@ def _status(house: House) -> str:
 
 def test_a_status_that_cannot_follow_is_a_conflict(house: House) -> None:
     """A log that is active is made a draft in one system: it stays active, visibly disputed, and the rest flows."""
-    _at_rest(house)
+    house.at_rest()
     house.vigilo()["status"] = "UTKAST"
     house.vigilo()["notat"][0]["tekst"] = "Solskinn song på samlinga."
     house.saved(house.vigilo())
@@ -334,7 +321,7 @@ def test_a_status_that_cannot_follow_is_a_conflict(house: House) -> None:
 @pytest.mark.parametrize(("take", "status", "theirs"), [(VIGILO, "draft", "kladd"), (LOG, "active", "aktiv")])
 def test_a_person_decides_what_status_holds(house: House, take: str, status: str, theirs: str) -> None:
     """What is chosen holds in the log and goes to the system that says otherwise; the conflict does not come back."""
-    _at_rest(house)
+    house.at_rest()
     house.vigilo()["status"] = "UTKAST"
     house.saved(house.vigilo())
     house.sync()
@@ -353,7 +340,7 @@ def _close(house: House, by: str, on: str = "21.11.2026") -> None:
 
 def test_a_closed_log_that_goes_on_is_a_new_version(house: House) -> None:
     """Opened anew it is active without its closing, which is told; what was archived stays, and another follows it."""
-    _at_rest(house)
+    house.at_rest()
     _close(house, "STAFETTHALDAR")
     assert len(house.sync().archived) == 1
     house.time.after(days=1)
@@ -372,7 +359,7 @@ def test_a_closed_log_that_goes_on_is_a_new_version(house: House) -> None:
 
 def test_what_the_family_ended_no_system_opens_again(house: House) -> None:
     """A guardian ended the log: made active again in a system, it stays closed and archived as it was."""
-    _at_rest(house)
+    house.at_rest()
     _close(house, "FORESETT")
     house.sync()
     house.samspill()["state"] = "aktiv"
@@ -384,7 +371,7 @@ def test_what_the_family_ended_no_system_opens_again(house: House) -> None:
 
 def test_a_log_below_the_level_to_start_at_is_told_to_its_leader(house: House) -> None:
     """A task at the unit, which ends when the level is raised; nothing is stopped by it."""
-    _at_rest(house)
+    house.at_rest()
     strict = Rules(Sharing(), ConsentPolicy(), LifePolicy(starts_at=BtiLevel.SEVERAL_SERVICES))
     house.tenant = replace(house.tenant, rules=lambda _day: strict)
     house.time.after(days=1)
@@ -455,7 +442,7 @@ def test_a_declined_offer_leaves_the_holder(house: House) -> None:
 
 def test_the_baton_is_offered_by_hand(house: House) -> None:
     """An offer to a party is a new handover in every system; a second one beside it is refused."""
-    _at_rest(house)
+    house.at_rest()
     log = house.log_of("vl-000001").log
     party = next(each for each in log.parties if log.holder and each.name != log.holder.name)
     offered(house.tenant, log.id, party.id, WHO)
@@ -487,7 +474,7 @@ def test_a_log_that_nobody_holds_is_told_to_its_leader(house: House) -> None:
 
 def test_two_who_accepted_are_told_to_the_leader(house: House) -> None:
     """Two handovers accepted on one day leave the holder as agreed, and the unit's leader is asked."""
-    _at_rest(house)
+    house.at_rest()
     before = house.log_of("vl-000001").log.holder
     giver = {"namn": before.name, "teneste": "BARNEHAGE", "eining": before.unit} if before else {}
     for number, name in enumerate(("Tordenvær Testlærar", "Snøstorm Testlærar")):
