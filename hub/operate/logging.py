@@ -112,7 +112,8 @@ def tell_uncaught(error: BaseException, stream: TextIO) -> None:
 
 def keep_allowed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Keep the allowed keys whose values are ids, codes, places or counts; tell how many others were dropped."""
-    kept = {key: value for key, value in line.items() if key in KEYS and _is_allowed(key, value)}
+    allowed = KEYS - {"dropped"}  # which is said here alone
+    kept = {key: value for key, value in line.items() if key in allowed and _is_allowed(key, value)}
     dropped = len(line) - len(kept)
     kept.setdefault("event", "log:event:unnamed")
     return {**kept, "dropped": dropped} if dropped else kept
