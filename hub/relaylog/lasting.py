@@ -13,11 +13,10 @@ said that its end is meant, or a newer one has begun.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from hub.relaylog.codes import ConsentStatus, Part, Service
 from hub.relaylog.consent import DECIDED
@@ -30,21 +29,27 @@ WHAT_IT_OPENS = ("recipient", "valid_from", "valid_to", "withdrawn_on", "parts",
 STANDING = (ConsentStatus.GIVEN, ConsentStatus.UNKNOWN)
 
 
-def lost(before: RelayLog, now: RelayLog, told: Collection[Consent]) -> tuple[Consent, ...]:
+def lost(
+    before: RelayLog, now: RelayLog, told: Collection[Consent], id_of: Callable[[str], str]
+) -> tuple[Consent, ...]:
     """Return, as nobody knows them, the consents that a log told of before and tells of no more.
 
     `told` are those that a system tells of. One that has ended is remembered elsewhere; one that was to nobody, or is
     told in the same words as another's, would say nothing. One that became another under the same id gets an id of its
-    own. One that is overtaken stays too: it tells from when the newer one opens without a break.
+    own: `id_of` what it was, always the same, and of which nobody learns whom it was to. One that is overtaken stays
+    too: it tells from when the newer one opens without a break.
     """
     standing = {one.id: one for one in now.consents}
     found = []
     for one in before.consents:
         here = standing.get(one.id)
-        gone = here is None or _is_another(one, here)
-        said = one.recipient is Service.UNKNOWN or any(_says_the_same(other, one) for other in told)
-        if one.status in STANDING and gone and not said:
-            found.append(_unknown(one, own_id=here is not None))
+        if one.status not in STANDING or one.recipient is Service.UNKNOWN:
+            continue
+        if here is not None and not _is_another(one, here):
+            continue
+        if not any(_says_the_same(other, one) for other in told):
+            own_id = id_of(f"{one.id} {one.recipient} {one.valid_from}") if here else one.id
+            found.append(_unknown(one, own_id))
     return tuple(each for each in found if each.id not in standing)
 
 
@@ -62,7 +67,7 @@ def unsaid(log: RelayLog, deleted: Collection[str], told: Collection[Consent]) -
     if not deleted:
         return log
     gone = [one for one in log.consents if one.id in deleted and one.status is ConsentStatus.GIVEN]
-    unknown = {one.id: _unknown(one) for one in gone if not any(_says_the_same(other, one) for other in told)}
+    unknown = {one.id: _unknown(one, one.id) for one in gone if not any(_says_the_same(other, one) for other in told)}
     return log.model_copy(update={"consents": tuple(unknown.get(one.id, one) for one in log.consents)})
 
 
@@ -72,7 +77,7 @@ class Kept:
 
     log: RelayLog
     conflicts: tuple[Conflict, ...] = ()
-    settled: frozenset[Place] = field(default_factory=frozenset)
+    settled: frozenset[Place] = frozenset()
 
 
 def no_looser(before: RelayLog, now: RelayLog, systems: Sequence[System], settlements: Settlements) -> Kept:
@@ -150,10 +155,6 @@ def _says_the_same(one: Consent, other: Consent) -> bool:
     return same and one.status is not ConsentStatus.PENDING
 
 
-def _unknown(consent: Consent, *, own_id: bool = False) -> Consent:
-    """Return a consent of which nobody knows whether it stands, with an id of its own if it became another."""
-    kept: dict[str, object] = {"status": ConsentStatus.UNKNOWN}
-    if own_id:
-        was = f"stafetthub:lost:{consent.id}:{consent.recipient}:{consent.valid_from}"
-        kept["id"] = str(uuid5(NAMESPACE_URL, was))
-    return consent.model_copy(update=kept)
+def _unknown(consent: Consent, own_id: str) -> Consent:
+    """Return a consent of which nobody knows whether it stands."""
+    return consent.model_copy(update={"id": own_id, "status": ConsentStatus.UNKNOWN})

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection as Transaction
@@ -416,7 +418,7 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
     }
     own_log, restricted = changed(merged.log, own), stored.decided.restricted
     merged = _without_removed(replace(merged, log=own_log, restricted=restricted), stored)
-    merged = _lasting(merged, stored, systems, tenant.today()) if stored.version else merged
+    merged = _lasting(tenant, merged, stored, systems) if stored.version else merged
     merged = _lived(_confirmed(merged, stored), stored, tenant)
     if not (let_go := stored.decided.released):
         return merged
@@ -453,7 +455,7 @@ def _without_removed(merged: Merged, stored: StoredLog) -> Merged:
     )
 
 
-def _lasting(merged: Merged, stored: StoredLog, systems: Sequence[System], day: date) -> Merged:
+def _lasting(tenant: Tenant, merged: Merged, stored: StoredLog, systems: Sequence[System]) -> Merged:
     """Let nothing open more than it did, and keep the consents that no system tells of any more as ones nobody knows.
 
     A person is asked of each of these that a newer one has not overtaken.
@@ -464,12 +466,13 @@ def _lasting(merged: Merged, stored: StoredLog, systems: Sequence[System], day: 
     said = {consent.id for side in stored.sides for consent in side.seen.consents}
     told = [consent for consent in merged.log.consents if consent.id in said]
     deleted = {one.element for one in merged.deletions if one.collection == "consents"} - said
-    gone = lost(stored.log, merged.log, told)
+    gone = lost(stored.log, merged.log, told, partial(id_of, tenant))
     kept = [one for one in gone if ("consents", one.id) not in merged.removed]
     if not deleted and not kept:
         return merged
     log = unsaid(merged.log, deleted, told)
     log = log.model_copy(update={"consents": (*log.consents, *kept)})
+    day = tenant.today()
     asked = (
         Deletion(_who_told(stored, one.id), "consents", one.id) for one in kept if not overtaken(one, merged.log, day)
     )
@@ -477,15 +480,21 @@ def _lasting(merged: Merged, stored: StoredLog, systems: Sequence[System], day: 
     return replace(merged, log=log, deletions=(*merged.deletions, *asked), untold=untold)
 
 
+def id_of(tenant: Tenant, what: str) -> str:
+    """Return the id of something by what it was: always the same, and a guess at what it was proves nothing."""
+    return str(UUID(tenant.logs.keys.keyed_hash(Purpose.CONTENT, what.encode())[:32]))
+
+
 def _who_told(stored: StoredLog, consent: str) -> str:
     """Return a connection whose system once had a consent, by the key that it had there; any where there was none."""
     names = [side.connection for side in stored.sides]
-    known = [name for name in names if ("consents", consent) in _elements(stored, name)]
+    known = [
+        name
+        for name in names
+        for (collection, _), element in stored.keys_of(name).items()
+        if (collection, element) == ("consents", consent)
+    ]
     return min(known or names)
-
-
-def _elements(stored: StoredLog, connection: str) -> set[tuple[str, str]]:
-    return {(collection, element) for (collection, _), element in stored.keys_of(connection).items()}
 
 
 def _confirmed(merged: Merged, stored: StoredLog) -> Merged:

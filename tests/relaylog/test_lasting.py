@@ -19,8 +19,12 @@ def _consent(name: str, begins: date | None, status: ConsentStatus = ConsentStat
     return Consent(id=name, recipient=Service.PPT, status=status, valid_from=begins)
 
 
+def _id_of(what: str) -> str:
+    return f"was {what}"
+
+
 def _lost(now: tuple[Consent, ...], *before: Consent) -> list[tuple[str, ConsentStatus]]:
-    found = lost(RelayLog(consents=before), RelayLog(consents=now), now)
+    found = lost(RelayLog(consents=before), RelayLog(consents=now), now, _id_of)
     return [(one.id, one.status) for one in found]
 
 
@@ -171,8 +175,8 @@ def test_what_a_person_has_settled_counts(chosen: date) -> None:
 def test_one_that_becomes_another_under_its_id_is_lost(edit: dict[str, object]) -> None:
     """What it was stays as one nobody knows, under an id that is always the same, and says what it said."""
     newer = _consent("new", DAY)
-    found = lost(RelayLog(consents=(newer,)), RelayLog(consents=(newer.model_copy(update=edit),)), ())
-    again = lost(RelayLog(consents=found), RelayLog(), ())
+    found = lost(RelayLog(consents=(newer,)), RelayLog(consents=(newer.model_copy(update=edit),)), (), _id_of)
+    again = lost(RelayLog(consents=found), RelayLog(), (), _id_of)
     assert [(one.valid_from, one.recipient, one.status) for one in found] == [(DAY, Service.PPT, UNKNOWN)]
     assert found[0].id != "new"
     assert again == found
@@ -183,7 +187,7 @@ def test_one_that_is_moved_on_in_place_limits_nothing() -> None:
     renewed = OLD.model_copy(update={"valid_from": DAY, "valid_to": DAY + WEEK})
     before = RelayLog(consents=(OLD.model_copy(update={"valid_to": DAY}),))
     now = RelayLog(consents=(renewed,))
-    (old,) = lost(before, now, (renewed,))
+    (old,) = lost(before, now, (renewed,), _id_of)
     assert overtaken(old, now, DAY)
     assert no_looser(before, now, (System("a", frozenset(), now),), {}) == Kept(now)
 

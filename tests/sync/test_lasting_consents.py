@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,11 @@ from sqlalchemy import Row
 from hub.relaylog.codes import ConsentStatus, Service
 from hub.relaylog.gates import stops
 from hub.store.decisions import Who
+from hub.store.logs import LogStore
+from hub.store.sealing import new_key_file, read_key_file
 from hub.store.tables import ConflictState, ProposalKind, conflicts, proposals
 from hub.store.wipe import never_started
+from hub.sync.admit import id_of
 from hub.sync.decide import LOG, CannotDecide, Decisions
 from tests.sync.house import SAMSPILL, TODAY, VIGILO, House, rules
 
@@ -208,3 +213,12 @@ def test_what_is_not_kept_is_kept_while_somebody_is_asked(house: House) -> None:
     _deleted(house, "sm-nytt")
     with house.db.read() as tx:
         assert never_started(tx, house.tenant.organisation_number) == []
+
+
+def test_the_id_of_a_lost_consent_tells_nobody_whom_it_was_to(house: House, tmp_path: Path) -> None:
+    """It stands in clear, and may be to child welfare: who knows the words it is made of has not the key."""
+    new_key_file(tmp_path / "key.json")
+    others = LogStore(read_key_file(tmp_path / "key.json", house.tenant.organisation_number))
+    here, there = (id_of(tenant, "what it was") for tenant in (house.tenant, replace(house.tenant, logs=others)))
+    assert here != there
+    assert id_of(house.tenant, "what it was") == here
