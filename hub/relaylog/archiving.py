@@ -5,9 +5,6 @@ Each time is an entry of its own in the archive, with a key that tells which of 
 
 from __future__ import annotations
 
-import calendar
-from datetime import date
-
 from hub.relaylog.codes import LogStatus
 
 GOING_ON = frozenset({LogStatus.ACTIVE, LogStatus.PAUSED})
@@ -27,9 +24,3 @@ def entry_key(log_id: str, revision: int, *, periodic: bool) -> str:
 def is_periodic(key: str) -> bool:
     """Tell whether a key is that of a log that went on when it was archived."""
     return key.startswith(PERIODIC_KEY)
-
-
-def months_before(day: date, months: int) -> date:
-    """Return the same day so many months earlier, in a shorter month its last."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

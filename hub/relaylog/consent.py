@@ -27,6 +27,7 @@ from hub.relaylog.codes import (
     SubjectKind,
 )
 from hub.relaylog.model import Consent, Guardian, Handover, RelayLog, Signer
+from hub.relaylog.months import months_on
 from hub.relaylog.presets import PRESETS, PresetName
 
 MAJORITY = 18
@@ -285,14 +286,7 @@ def _last_day(consent: Consent, policy: ConsentPolicy) -> date | None:
     if consent.valid_to or policy.months is None:
         return consent.valid_to
     begins = _begins(consent)
-    return _months_on(begins, policy.months) - timedelta(days=1) if begins else date.min
-
-
-def _months_on(day: date, months: int) -> date:
-    """Return the same day so many months later, or the last day of that month."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = min(day.year + years, date.max.year)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+    return months_on(begins, policy.months) - timedelta(days=1) if begins else date.min
 
 
 def _transition_since(log: RelayLog, consent: Consent, day: date) -> Refused | None:

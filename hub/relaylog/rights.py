@@ -7,7 +7,6 @@ opened until it is decided against.
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,6 +16,7 @@ from hub.relaylog.answers import Answer
 from hub.relaylog.codes import LogStatus
 from hub.relaylog.gates import Decider, Stop
 from hub.relaylog.keeping import UNKEPT
+from hub.relaylog.months import months_on
 
 
 class RightsKind(Answer):
@@ -183,8 +183,7 @@ def due_on(asked_on: date, months: int = 0) -> date:
 
     `months` is by how many months that term has been extended.
     """
-    year, month = divmod(asked_on.year * 12 + asked_on.month + months, 12)
-    return date(year, month + 1, min(asked_on.day, calendar.monthrange(year, month + 1)[1]))
+    return months_on(asked_on, 1 + months)
 
 
 def months_extended(asked_on: date, due: date) -> int:

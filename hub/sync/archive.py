@@ -22,10 +22,11 @@ from hub.connectors.archive.folder import Receipt
 from hub.connectors.base import ConnectorError, Unavailable
 from hub.documents.arkivmelding import NotArchivable
 from hub.documents.package import Package, make_package
-from hub.relaylog.archiving import GOING_ON, months_before
+from hub.relaylog.archiving import GOING_ON
 from hub.relaylog.codes import AddressProtection, LogStatus
 from hub.relaylog.gates import Decider
 from hub.relaylog.guardians import with_proposed
+from hub.relaylog.months import months_on
 from hub.store.connections import ConnectionState, stop_of
 from hub.store.inbox import NewHold
 from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, guard, put_back
@@ -74,12 +75,14 @@ class Archivist:
         stays due.
         """
         tenant = self._tenant
-        with tenant.db.write() as tx:
+        with tenant.db.read() as tx:
             periodic = self._periodically_due(tx)
-            for log_id in sorted(set(tenant.work.kept_back(tx, self._archive.id)) - set(periodic)):
-                tenant.inbox.set_holds(tx, log_id, self._archive.id, [], tenant.now())
+            not_due = sorted(set(tenant.work.kept_back(tx, self._archive.id)) - set(periodic))
             due = [(log_id, False) for log_id in tenant.logs.closed_ids(tx)]
             due += [(log_id, True) for log_id in periodic]
+        for log_id in not_due:
+            with tenant.db.write() as tx:
+                tenant.inbox.set_holds(tx, log_id, self._archive.id, [], tenant.now())
         left = takewhile(lambda _: stopping is None or not stopping.is_set(), due)
         made = (self._package_or_hold(log_id, periodic=periodic) for log_id, periodic in left)
         return [delivery_id for delivery_id in made if delivery_id is not None]
@@ -89,7 +92,7 @@ class Archivist:
         tenant, months = self._tenant, self._archive.every_months
         if months is None:
             return []
-        on = months_before(tenant.today(), months)
+        on = months_on(tenant.today(), -months)
         end = datetime.combine(on + timedelta(days=1), time(), OSLO)
         return tenant.work.periodically_due(tx, self._archive.id, on, end)
 

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from hub.relaylog.archiving import entry_key, is_periodic, months_before
+from hub.relaylog.archiving import entry_key, is_periodic
+from hub.relaylog.months import months_on
 
 LOG = "c0a2f4a0-51d0-4f1a-8a26-53a9f6c6b3aa"
 
@@ -25,7 +26,7 @@ LOG = "c0a2f4a0-51d0-4f1a-8a26-53a9f6c6b3aa"
 )
 def test_months_are_counted_back_by_the_calendar(day: date, months: int, before: date) -> None:
     """The same day of an earlier month, over the turn of a year too, and in a shorter month its last."""
-    assert months_before(day, months) == before
+    assert months_on(day, -months) == before
 
 
 def test_a_key_tells_whether_the_log_went_on() -> None:

@@ -65,15 +65,7 @@ def cases(house: House, tmp_path: Path) -> RightsCases:
 
 def _at_rest(house: House) -> str:
     """Bring a shared log to where nothing is left to send; give its id."""
-
-    def prepare() -> None:
-        house.tell(shared_level_2)
-        house.sync()
-        house.sync()
-
-    house.once("rights-at-rest", prepare)
-    house.world.received.clear()
-    house.time.after(hours=1)
+    house.at_rest()
     return house.log_of("vl-000001").log_id
 
 
