@@ -13,14 +13,15 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from hub.relaylog.codes import LogStatus
 from hub.store.tables import archived, logs, packages
-from hub.store.work import OF_A_CLOSING
+from hub.store.work import CLOSING_PACKAGED, OF_A_CLOSING
 
 
 @dataclass(frozen=True)
 class Unarchived:
     """A closed log without the archive's proof of its closing.
 
-    `since` is when its package was made, or when the log was last written where none is made yet (aware).
+    `since` is when its package was made, or when the log was last written where none is made of what it says now
+    (aware).
     """
 
     log_id: str
@@ -42,7 +43,7 @@ def unarchived(tx: Connection, tenant: str) -> list[Unarchived]:
         .subquery()
     )
     newest = and_(packages.c.tenant == tenant, packages.c.log_id == logs.c.log_id)
-    newest = and_(newest, packages.c.revision == made.c.revision, OF_A_CLOSING)
+    newest = and_(newest, packages.c.revision == made.c.revision, OF_A_CLOSING, CLOSING_PACKAGED)
     proof = select(archived.c.log_id).where(archived.c.tenant == tenant, archived.c.log_id == logs.c.log_id)
     proved = proof.where(archived.c.revision >= made.c.revision).exists()
     waits = or_(packages.c.log_id.is_(None), ~proved)

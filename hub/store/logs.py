@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel
 from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
 
-from hub.relaylog.codes import LogStatus, MeasureStatus
+from hub.relaylog.codes import MeasureStatus
 from hub.relaylog.making import changed
 from hub.relaylog.model import COLLECTIONS, RelayLog
 from hub.store.database import upsert
@@ -422,11 +422,6 @@ class LogStore:
         c = records.c
         where = (c.tenant == self.tenant, c.connection == connection)
         return {row.foreign_id: row.log_id for row in tx.execute(select(c.foreign_id, _LIVING).where(*where))}
-
-    def closed_ids(self, tx: Connection) -> list[str]:
-        """Return the ids of closed logs."""
-        where = and_(logs.c.tenant == self.tenant, logs.c.status == LogStatus.CLOSED)
-        return list(tx.scalars(select(logs.c.log_id).where(where).order_by(logs.c.log_id)))
 
     def routed(self, tx: Connection, routed: Collection[StoredLog]) -> None:
         """Note that it is decided what to send of logs as they stand."""

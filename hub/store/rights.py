@@ -11,9 +11,10 @@ from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from hub.relaylog.rights import (
+    STOPPING,
     AskedBy,
     Extension,
     RightsCase,
@@ -147,6 +148,13 @@ class Rights:
         c = rights_cases.c
         where = (c.tenant == self._tenant, c.log_id == log_id, c.state == RightsState.OPEN)
         return tx.execute(select(c.case_id).where(*where, c.kind == RightsKind.DELETION).limit(1)).first() is not None
+
+    def restricted_since(self, tx: Connection, log_id: str, at: datetime) -> bool:
+        """Tell whether somebody has objected, or demanded restriction, after an instant, and it still stands."""
+        c = rights_cases.c
+        where = (c.tenant == self._tenant, c.log_id == log_id, c.kind.in_(STOPPING), c.opened_at > at)
+        stands = or_(c.decision.is_(None), c.decision != RightsDecision.REFUSED)
+        return tx.execute(select(c.case_id).where(*where, stands).limit(1)).first() is not None
 
     def unfinished(self, tx: Connection, log_id: str) -> list[Row[Any]]:
         """Return the deliveries of a log, of any kind, that have not come to their end."""

@@ -343,21 +343,31 @@ class WorkStore:
         refused or is stuck makes it time no sooner. Without any, it is where the log was opened by a day (`on`), or
         first kept before that instant where nobody wrote down when it was opened.
         """
-        c, a, d, p = logs.c, archived.c, deliveries.c, packages.c
+        c, a, p = logs.c, archived.c, packages.c
         proofs = (a.tenant == self._tenant, a.log_id == c.log_id, a.target == target)
         proved_at = select(func.max(a.archived_at)).where(*proofs).scalar_subquery()
         made = (p.tenant == self._tenant, p.log_id == c.log_id)
         made_at = select(func.max(p.created_at)).where(*made).scalar_subquery()
         begun = or_(c.opened_on <= on, and_(c.opened_on.is_(None), log_keys.c.created_at < before))
-        package = (d.tenant == self._tenant, d.log_id == c.log_id, d.connection == target)
-        as_it_stands = exists().where(*package, d.kind == DeliveryKind.ARCHIVE, d.log_version >= c.version)
         found = select(c.log_id).join(
             log_keys, and_(log_keys.c.tenant == self._tenant, log_keys.c.log_id == c.log_id)
         )  # fmt: skip
         found = found.where(c.tenant == self._tenant, c.status.in_(GOING_ON), c.sealed_body.is_not(None))
         long_ago = and_(made_at < before, or_(proved_at.is_(None), proved_at < before))
         time = or_(long_ago, and_(made_at.is_(None), begun))
-        return sorted(tx.scalars(found.where(time, ~as_it_stands)))
+        return sorted(tx.scalars(found.where(time, ~exists().where(*_PACKAGED, deliveries.c.connection == target))))
+
+    def closed_unpackaged(self, tx: Connection) -> list[str]:
+        """Return the closed logs that are in no package of their closing as they stand."""
+        c = logs.c
+        closed = (c.tenant == self._tenant, c.status == LogStatus.CLOSED, c.sealed_body.is_not(None))
+        return list(tx.scalars(select(c.log_id).where(*closed, ~CLOSING_PACKAGED).order_by(c.log_id)))
+
+    def stays_packaged(self, tx: Connection, log_id: str, content_hash: str, version: int) -> None:
+        """Note that what a package holds is what its log says in a later version too."""
+        c = deliveries.c
+        of_log = (c.tenant == self._tenant, c.log_id == log_id, c.kind == DeliveryKind.ARCHIVE)
+        tx.execute(update(deliveries).where(*of_log, c.view_hash == content_hash).values(log_version=version))
 
     def kept_back(self, tx: Connection, target: str) -> list[str]:
         """Return the logs that go on and are held back from a target."""
@@ -414,9 +424,21 @@ class WorkStore:
 
 def _of_a_log_that_went_on() -> ColumnElement[bool]:
     """Hold for a delivery of a package that is no closing: both have the hash of its content."""
-    p, d = packages.c, deliveries.c
+    p, d = packages.alias().c, deliveries.c  # one of its own: what asks may read packages itself
     same = (p.tenant == d.tenant, p.log_id == d.log_id, p.content_hash == d.view_hash)
-    return exists().where(*same, ~OF_A_CLOSING)
+    return exists().where(*same, p.external_key.startswith(PERIODIC_KEY))
+
+
+_PACKAGED = (
+    deliveries.c.tenant == logs.c.tenant,
+    deliveries.c.log_id == logs.c.log_id,
+    deliveries.c.kind == DeliveryKind.ARCHIVE,
+    deliveries.c.log_version >= logs.c.version,
+)
+"""Hold for a delivery of a package that has what its log says as it stands."""
+
+CLOSING_PACKAGED = exists().where(*_PACKAGED, ~_of_a_log_that_went_on())
+"""Holds for a log whose closing is in a package as it stands, delivered or not."""
 
 
 def _ended(state: DeliveryState, now: datetime) -> dict[str, object]:

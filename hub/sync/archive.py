@@ -22,7 +22,7 @@ from hub.connectors.archive.folder import Receipt
 from hub.connectors.base import ConnectorError, Unavailable
 from hub.documents.arkivmelding import NotArchivable
 from hub.documents.package import Package, make_package
-from hub.relaylog.archiving import GOING_ON
+from hub.relaylog.archiving import GOING_ON, is_periodic
 from hub.relaylog.codes import AddressProtection, LogStatus
 from hub.relaylog.gates import Decider
 from hub.relaylog.guardians import with_proposed
@@ -67,6 +67,7 @@ class Archivist:
         self._tenant = tenant
         self._archive = archive
         self._owner = owner
+        self._rights = Rights(tenant.organisation_number)
 
     def package_due(self, stopping: Event | None = None) -> list[str]:
         """Make a package and a delivery of each log that is to be archived, may be and is not; return the deliveries.
@@ -78,7 +79,7 @@ class Archivist:
         with tenant.db.read() as tx:
             periodic = self._periodically_due(tx)
             not_due = sorted(set(tenant.work.kept_back(tx, self._archive.id)) - set(periodic))
-            due = [(log_id, False) for log_id in tenant.logs.closed_ids(tx)]
+            due = [(log_id, False) for log_id in tenant.work.closed_unpackaged(tx)]
             due += [(log_id, True) for log_id in periodic]
         for log_id in not_due:
             with tenant.db.write() as tx:
@@ -131,18 +132,27 @@ class Archivist:
         return None
 
     def _open(self, lease: Lease) -> Package | None:
-        """Open what is to be handed over; None while a person has the archive paused, which counts as no attempt."""
+        """Open what is to be handed over; None while it waits, which counts as no attempt.
+
+        It waits while a person has the archive paused. That of a log which goes on also waits where the use of it was
+        restricted after the package was made: the archivist has not been asked about that.
+        """
         state = ConnectionState(self._tenant.organisation_number, self._archive.id)
+        now = self._tenant.now()
         with self._tenant.db.write() as tx:
             guard(tx, lease)
-            if stop := stop_of(state.read(tx), self._tenant.now()):
+            if stop := stop_of(state.read(tx), now):
                 put_back(tx, lease, due_at=stop.until, error_class=stop.code)
                 return None
             row = self._tenant.work.delivery(tx, lease.row_id)
             stored = self._tenant.logs.load(tx, row.log_id)
             payload = stored.sealer.open(f"deliveries.sealed_payload/{lease.row_id}", row.sealed_payload)
-            self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
-        return Package.from_bytes(payload)
+            package = Package.from_bytes(payload)
+            if is_periodic(package.external_key) and self._rights.restricted_since(tx, row.log_id, row.created_at):
+                put_back(tx, lease, due_at=now + PAUSES[-1], error_class=HOLDS["restricted"].rule)
+                return None
+            self._tenant.work.mark_sending(tx, lease.row_id, now)
+        return package
 
     def _received(self, lease: Lease, package: Package, receipt: Receipt) -> None:
         with self._tenant.db.write() as tx:
@@ -181,8 +191,8 @@ class Archivist:
             latest = tenant.work.latest_package(tx, log_id)
             content = content_hash(tenant, stored, periodic=periodic)
             if latest is not None and latest.content_hash == content:
-                if periodic:
-                    tenant.inbox.set_holds(tx, log_id, self._archive.id, [], now)
+                tenant.inbox.set_holds(tx, log_id, self._archive.id, [], now)
+                tenant.work.stays_packaged(tx, log_id, content, stored.version)
                 return None
             overtaken = tenant.work.overtaken(tx, self._archive.id, log_id)
             before = tenant.work.open_delivery(tx, self._archive.id, log_id, DeliveryKind.ARCHIVE)
@@ -246,7 +256,7 @@ class Archivist:
         conflicts = self._tenant.inbox.open_conflicts(tx, stored.log_id)
         if conflicts:
             waits.append(HOLDS["conflict"])
-        if Rights(self._tenant.organisation_number).deletion_asked(tx, stored.log_id):
+        if self._rights.deletion_asked(tx, stored.log_id):
             waits.append(HOLDS["deletion_asked"])
         if periodic and stored.decided.restricted:
             waits.append(HOLDS["restricted"])

@@ -52,7 +52,11 @@ def _packaged(
     key = entry_key(log_id, revision, periodic=periodic)
     row: dict[str, object] = {"log_id": log_id, "revision": revision, "external_key": key, "sealed_bytes": b"x"}
     with office.store() as db, db.write() as tx:
-        work.add_package(tx, {**row, "content_hash": "h", "mapping_versions": {}}, at)
+        content = f"h{revision}"
+        work.add_package(tx, {**row, "content_hash": content, "mapping_versions": {}}, at)
+        new = NewDelivery(f"d-{log_id}-{revision}", FOLDER, log_id, DeliveryKind.ARCHIVE, b"x", content, 1)
+        work.add_delivery(tx, new, at)
+        work.end_delivery(tx, new.delivery_id, DeliveryState.DONE if proved else DeliveryState.FAILED, at)
         if proved:
             work.add_proof(tx, log_id, revision, FOLDER, f"d-{log_id}-{revision}", "proof", at)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from copy import deepcopy
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from hub.connectors.archive.folder import FolderArchive, Receipt
 from hub.connectors.archive.port import ArchiveRefused, ArchiveUnavailable
 from hub.documents.arkivmelding import ArchiveSettings
 from hub.documents.package import Package
+from hub.operate.unarchived import unarchived
 from hub.relaylog.gates import Decider
 from hub.relaylog.model import RelayLog
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
@@ -95,6 +96,16 @@ def _waits(house: House) -> list[str]:
     return sorted(rule for connection, rule in house.holds() if connection == "folder")
 
 
+def _to_look_at(house: House) -> list[str]:
+    with house.db.read() as tx:
+        return house.tenant.work.closed_unpackaged(tx)
+
+
+def _told_of(house: House) -> list[tuple[bool, datetime]]:
+    with house.db.read() as tx:
+        return [(each.packaged, each.since) for each in unarchived(tx, MUNICIPALITY_ORGNR)]
+
+
 # --- once --------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +153,21 @@ def test_saving_a_closed_log_as_it_was_makes_no_revision(house: House) -> None:
     house.vigilo()["steg"] = house.vigilo()["steg"]
     assert house.sync().archived == []
     assert len(house.rows(packages)) == 1
+    assert _to_look_at(house) == []
+
+
+def test_what_is_archived_is_not_looked_at_again(house: House) -> None:
+    """Neither a package that has its proof nor one on its way is made out anew in each cycle; a correction is."""
+    house.tell(kindergarten_goal_reached, shared_conflict)
+    Target(house, ArchiveUnavailable("not_there", "not mounted", "mount it"))
+    house.sync()
+    assert _to_look_at(house) == []
+    house.time.after(minutes=5)
+    assert len(house.archive()) == 1
+    assert _to_look_at(house) == []
+    _rewrite(house, "Målet er nådd, og familien er trygg.")
+    house.pull(VIGILO)
+    assert _to_look_at(house) == [house.log_of("vl-000001").log_id]
 
 
 def test_a_tenant_without_an_archive_archives_nothing(house: House) -> None:
@@ -297,6 +323,23 @@ def test_a_closing_without_its_reason_waits(house: House) -> None:
     house.vigilo()["avslutning"] = None
     assert house.sync().archived == []
     assert _waits(house) == ["archive_not_whole"]
+
+
+def test_a_correction_that_is_taken_back_waits_for_nobody(house: House) -> None:
+    """It is held and told of as not archived; when the log says again what the archive has, neither stands."""
+    house.tell(kindergarten_goal_reached)
+    house.sync()
+    ending = house.vigilo()["avslutning"]
+    house.time.after(hours=1)
+    house.vigilo()["avslutning"] = None
+    house.saved(house.vigilo())
+    assert house.sync().archived == []
+    assert (_waits(house), _told_of(house)) == (["archive_not_whole"], [(False, house.time.now())])
+    house.time.after(hours=1)
+    house.vigilo()["avslutning"] = ending
+    house.saved(house.vigilo())
+    assert house.sync().archived == []
+    assert (_waits(house), _told_of(house), len(house.rows(packages))) == ([], [], 1)
 
 
 # --- an archive that is not there --------------------------------------------------------------------------------

@@ -287,6 +287,23 @@ def test_restricted_use_may_be_let_go_by_the_archivist(house: House, tmp_path: P
     assert len(house.archive()) == 1
 
 
+def test_a_package_from_before_a_restriction_waits(house: House, tmp_path: Path) -> None:
+    """The archive was away when it was made: restricted since, it is not handed over until that is lifted."""
+    _due(house)
+    Target(house, AWAY)
+    assert house.archive() == []
+    house.time.after(minutes=1)
+    cases = RightsCases(house.tenant, ShredList(tmp_path / "shredded"))
+    case_id = _restrict(house, cases)
+    house.time.after(hours=2)
+    assert house.archive() == []
+    (row,) = house.rows(deliveries)
+    assert (row.state, row.attempts, row.error_class) == (DeliveryState.READY, 1, "archive_restricted")
+    cases.decide(case_id, Ruling(RightsDecision.REFUSED, Basis.LIFTED, "Kan brukes igjen", "owner-1"))
+    house.time.after(hours=2)
+    assert len(house.archive()) == 1
+
+
 def test_restricted_use_keeps_no_closing(house: House, tmp_path: Path) -> None:
     """Held back while it went on, the log is archived when it ends: that is a duty."""
     _due(house)

@@ -233,7 +233,7 @@ def test_a_wiped_log_is_never_routed_or_packaged_again(room: Room) -> None:
     room.keeper(NOW + TERM).wipe("l1")
     with room.db.write() as tx:
         room.store.route_anew(tx)
-        assert room.store.changed_since_routed(tx) == room.store.closed_ids(tx) == []
+        assert room.store.changed_since_routed(tx) == room.work.closed_unpackaged(tx) == []
 
 
 # --- what may not be kept ---------------------------------------------------------------------------------------------
