@@ -2,16 +2,18 @@
 
 A transaction that writes takes a lock when it begins, so that two which both read before they write never lose one
 another's changes. On SQLite that is the file's write lock (the driver's own default takes it at the first write, too
-late). On PostgreSQL it is an advisory lock: one writer for each municipality, or one for all of them.
+late), and threads stand in line for it. On PostgreSQL, which has lines of its own, it is an advisory lock: one writer
+for each municipality, or one for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError as SqliteError
 from typing import Any
 
 from alembic import command
@@ -22,6 +24,8 @@ from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engin
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from hub.store.turns import NotYet, Turns
 
 _WAIT_SECONDS = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -47,9 +51,10 @@ class StoreUnavailable(Exception):
 class Database:
     """A database of the hub. Threads may share it; a transaction belongs to the thread that opened it."""
 
-    def __init__(self, engine: Engine, tenant: str = "") -> None:
+    def __init__(self, engine: Engine, tenant: str = "", turns: Turns | None = None) -> None:
         one_state = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._engine = engine
+        self._turns = turns
         self._reader = engine.execution_options(hub_writes=False, postgresql_readonly=True, **one_state)
         self._writer = engine.execution_options(hub_writes=True, hub_tenant=tenant)
 
@@ -59,7 +64,7 @@ class Database:
         On PostgreSQL that goes on beside the writing of others; on SQLite there is one writer. Whoever writes for
         several, or changes what all share, writes by the database as it was opened.
         """
-        return Database(self._engine, tenant)
+        return Database(self._engine, tenant, self._turns)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -68,8 +73,18 @@ class Database:
         One at a time is open, in any process (see `of`); another waits up to 30 seconds. Do no network work inside,
         and never open a second one inside the first.
         """
-        with self._writer.begin() as tx:
+        with self._turn(), self._writer.begin() as tx:
             yield tx
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait in line where the database has none of its own; too long a wait is told as the database tells it."""
+        waits: AbstractContextManager[None] = self._turns.turn() if self._turns else nullcontext()
+        try:
+            with waits:
+                yield
+        except NotYet:
+            raise OperationalError("BEGIN IMMEDIATE", None, SqliteError("database is locked")) from None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -108,6 +123,13 @@ class Database:
         On PostgreSQL rows that nobody can see are taken away; its own log (WAL) keeps them until it is recycled. Do it
         while little else goes on. Raises StoreUnavailable where somebody's transaction is in the way for 30 seconds.
         """
+        try:
+            with self._turn():
+                self._forget_deleted()
+        except (OperationalError, self._engine.dialect.loaded_dbapi.OperationalError):
+            raise StoreUnavailable(IN_THE_WAY) from None
+
+    def _forget_deleted(self) -> None:
         raw = self._engine.raw_connection()
         driver: Any = raw.driver_connection
         try:
@@ -120,8 +142,6 @@ class Database:
                     driver.execute("VACUUM")
                 finally:
                     driver.autocommit = False
-        except self._engine.dialect.loaded_dbapi.OperationalError:
-            raise StoreUnavailable(IN_THE_WAY) from None
         finally:
             raw.close()
 
@@ -148,7 +168,9 @@ def open_database(url: str) -> Database:
         raise StoreUnavailable(
             "This is no address of a database. Write sqlite:////path/to/hub.db, or postgresql+psycopg://user@host/name"
         ) from None
-    return Database(_postgresql_engine(url) if is_postgresql(url) else _sqlite_engine(url))
+    if is_postgresql(url):
+        return Database(_postgresql_engine(url))
+    return Database(_sqlite_engine(url), turns=Turns(_WAIT_SECONDS))
 
 
 def is_postgresql(url: str) -> bool:
