@@ -281,7 +281,11 @@ def status(
 @app.command()
 def trace(
     subject: Annotated[
-        str, typer.Argument(help="Id of a log, a run, a delivery or of something in the inbox, or CONNECTION/RECORD.")
+        str,
+        typer.Argument(
+            help="Id of a log, a run, a delivery or of something in the inbox, or CONNECTION/RECORD; "
+            "<organisation number>/CONNECTION tells of its pauses."
+        ),
     ],
     config: ConfigOption = CONFIG,
 ) -> None:

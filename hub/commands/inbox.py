@@ -208,7 +208,7 @@ def done(
     who: Annotated[str, typer.Option("--who", help="Your user id; it is kept with the task.")],
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Note that a unit no longer uses what it was sent, or that an individual plan is seen to."""
+    """Note that a task is done: what was sent is used no more, a log is deleted there, or a plan is seen to."""
     from hub.sync.tasks import done as tick_off
 
     _decide(config, item_id, who, "", "Done.", lambda decisions, by: tick_off(decisions.tenant, item_id, by.id))
