@@ -174,14 +174,28 @@ def sync(
     connection: Annotated[str, typer.Argument(help="One connection; all where none is named.")] = "",
     config: ConfigOption = CONFIG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and plan; store and send nothing.")] = False,
+    accept_short_listing: Annotated[
+        bool,
+        typer.Option(
+            "--accept-short-listing",
+            help="Take the connection's listing for whole, however many logs it lacks: you have found out that they "
+            "are gone there. Each is still asked about. Takes --who and --why.",
+        ),
+    ] = False,
+    who: Annotated[str, typer.Option("--who", help="Your user id; it is kept with the decision.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why, in a few words. They are kept sealed.")] = "",
 ) -> None:
     """Pull now, and send and archive what follows from it."""
     from hub.commands.console import show_cycle
     from hub.service.sync import sync_now
+    from hub.store.decisions import Who
 
+    if accept_short_listing and not (connection and who.strip() and why.strip() and not dry_run):
+        _fail("--accept-short-listing is about one connection, and takes its name, --who and --why, and no dry run")
+    short = Who(who, why) if accept_short_listing else None
     with _opened(config, calls=True) as hub:
         failed = False
-        for tenant, result in sync_now(hub, connection, dry_run=dry_run):
+        for tenant, result in sync_now(hub, connection, dry_run=dry_run, short=short):
             show_cycle(tenant, result, dry_run=dry_run)
             failed |= any(pulled.error for pulled in result.pulls.values())
         if failed:
@@ -273,7 +287,8 @@ def status(
     with _opened(config) as hub:
         reports = Reports(hub.db, hub.settings.archive_alarms)
         for number, tenant in hub.tenants.items():
-            found = reports.status(number, tenant.connections, tenant.now())
+            archive = tenant.archive.id if tenant.archive else ""
+            found = reports.status(number, tenant.connections, tenant.now(), archive)
             if not health:
                 show_status(tenant.name, found)
 

@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from hub.operate.report import InboxItem, TenantStatus, TraceLine
+from hub.operate.report import ConnectionStatus, InboxItem, TenantStatus, TraceLine
+from hub.operate.words import decides
 from hub.service.check import Check
 from hub.store.connections import Stop, StopCode
 from hub.sync.context import Tenant
@@ -71,6 +72,17 @@ def show_status(name: str, status: TenantStatus) -> None:
             console.print(f"{each.connection}: the last run ended with {each.last_error}", style="bold red")
         for code, count in each.stuck.items():
             console.print(f"{each.connection}: {count} not sent: {code}", style="bold red")
+        _show_stuck(each)
+    _show_archive(status)
+    show_held(status.held)
+    if status.proposals:
+        console.print(f"Proposals that wait for a person: {status.proposals}")
+
+
+def _show_archive(status: TenantStatus) -> None:
+    """Show what of the archive does not go by itself."""
+    if status.archive_stop:
+        console.print(f"{status.archive}: {_stopped(status.archive_stop)}", style="bold yellow")
     if status.archiving:
         console.print(f"On the way to the archive: {status.archiving}")
     if status.archive_failed:
@@ -81,9 +93,18 @@ def show_status(name: str, status: TenantStatus) -> None:
     if status.unarchived:
         told = "closed logs have waited too long for the archive's receipt. `hub report control` names them by unit"
         console.print(f"{status.unarchived} {told}", style="bold red", soft_wrap=True)
-    show_held(status.held)
-    if status.proposals:
-        console.print(f"Proposals that wait for a person: {status.proposals}")
+
+
+def _show_stuck(status: ConnectionStatus) -> None:
+    """Show the oldest changes that were not sent, each with the command that decides on it."""
+    if not status.stuck_first:
+        return
+    told = "Mend what is wrong first. Where it says --sent|--not-sent, look in the system and say what you found:"
+    console.print(f"  {told}", soft_wrap=True)
+    for delivery in status.stuck_first:
+        console.print(f"  {delivery.code or 'failed'}: {decides(delivery)}", soft_wrap=True)
+    if more := status.failed - len(status.stuck_first):
+        console.print(f"  and {more} more, told when these are decided", soft_wrap=True)
 
 
 def _stopped(stop: Stop) -> str:

@@ -198,8 +198,14 @@ def replay(
 
 @app.command()
 def close(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
-    """Close a difference between source, hub and archive that you have looked into. A later count may find it again."""
-    _decide(config, item_id, who, why, "Closed.", lambda decisions, by: decisions.close(item_id, by))
+    """Close a difference that you have looked into, or a record in quarantine that nobody will mend.
+
+    A later count may find the difference again. What was kept of the record is deleted; refused again, it waits again.
+    """
+    by = _who(who, why)
+    with _deciding(config, item_id, by) as (item, decisions):
+        (decisions.dismiss if item.kind == Kind.QUARANTINE else decisions.close)(item_id, by)
+        typer.echo("Closed.")
 
 
 @app.command()

@@ -96,7 +96,8 @@ class SourceRecord:
 class Unreadable:
     """Something that was delivered and is no record: the bytes, a code, the place and what to do, without values.
 
-    `id` is made from the content, so that the same again is the same.
+    Where `own_id`, `id` is the system's own, by which the record is known when it can be read. Else it is made from the
+    content, so that the same again is the same.
     """
 
     id: str
@@ -104,6 +105,7 @@ class Unreadable:
     code: str
     place: str
     remedy: str
+    own_id: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ class Gate(Protocol):
     def enter(self) -> None:
         """Let an attempt through, after a short wait where that is enough. Raises Waiting."""
 
+    def look(self) -> None:
+        """See that attempts may be made, for a call that only prepares one: it takes nobody's turn. Raises Waiting."""
+
     def succeeded(self) -> None:
         """Note that the system answered, whatever it said."""
 
@@ -155,6 +160,9 @@ class Gate(Protocol):
 class _OpenGate:
     def enter(self) -> None:
         """Let it through."""
+
+    def look(self) -> None:
+        """Stop nothing."""
 
     def succeeded(self) -> None:
         """Remember nothing."""

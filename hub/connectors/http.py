@@ -151,7 +151,7 @@ class ClientCredentials:
     def _ask(self, http: Http) -> None:
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.client_secret}
         form |= {"scope": self.scope} if self.scope else {}
-        reply = http.attempt("POST", self.token_url, form={**form, **self.extra})
+        reply = http.ask_for_token(self.token_url, {**form, **self.extra})
         if reply.status in (400, 401, 403):
             raise Misconfigured("token_refused", f"the token endpoint answered HTTP {reply.status}", CHECK_CLIENT)
         if reply.status != httpx.codes.OK:
@@ -207,29 +207,22 @@ class Http:
                 raise
             raise Refused("no_record", error.what, "It is gone, or the connection's rights have changed") from None
 
-    def send(self, method: str, path: str, body: Tree, headers: Mapping[str, str]) -> Reply:
-        """Send a change that carries its own idempotency key, with retries.
+    def send(
+        self, method: str, path: str, body: Tree, headers: Mapping[str, str], *, repeatable: bool = False
+    ) -> Reply:
+        """Send a change, with retries of what was surely not taken in: there was no connection, or the system said so.
 
-        Raises OutcomeUnknown when the last attempt may have been taken in.
+        Only what is `repeatable` is sent again where it may have been taken in: the system refuses a key that it has
+        seen, or nothing changes there. Raises OutcomeUnknown where nobody knows.
         """
-        return self._retried(method, path, body=body, headers=headers)
+        return self._retried(method, path, body=body, headers=headers, repeatable=repeatable)
 
     def send_once(self, method: str, path: str, body: Tree) -> Reply:
         """Send a change that nothing makes safe to send again: one attempt, without retries.
 
         Raises OutcomeUnknown wherever the change may have been taken in, also where the system tells of its own fault.
         """
-        try:
-            return self._authorized(method, path, params=None, body=body, headers=None)
-        except Unavailable as error:
-            if not error.code.startswith("http_5"):
-                raise
-            raise OutcomeUnknown(error.code, error.what, LOOK_UP) from None
-
-    def check_token(self) -> None:
-        """Ask for a token and nothing else."""
-        if self._auth:
-            self._auth.header(self)
+        return self._authorized(method, path, body=body, open_after=_own_fault)
 
     def attempt(
         self,
@@ -238,7 +231,6 @@ class Http:
         *,
         params: Mapping[str, str] | None = None,
         body: Tree | None = None,
-        form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Make one attempt, bounded in total time, and tell the gate how it went.
@@ -247,7 +239,31 @@ class Http:
         """
         self._gate.enter()
         url = path if path.startswith(("http://", "https://")) else f"{self._base}{path}"
-        sending = method != "GET" and form is None
+        reply = self._answered(method, url, sending=method != "GET", params=params, body=body, headers=headers)
+        if not _is_trouble(reply.status):
+            self._gate.succeeded()
+        return reply
+
+    def ask_for_token(self, url: str, form: Mapping[str, str]) -> Reply:
+        """Make one attempt at a token endpoint. Raises as `attempt` does.
+
+        The gate is told of a failure alone: that a token is given out does not show that the system itself works.
+        """
+        self._gate.look()
+        return self._answered("POST", url, sending=False, form=form)
+
+    def _answered(
+        self,
+        method: str,
+        url: str,
+        *,
+        sending: bool,
+        params: Mapping[str, str] | None = None,
+        body: Tree | None = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Return the answer to one request, and tell the gate of a failure."""
         self._attempt.ends = self.clock.monotonic() + self._limits.total
         try:
             with self._client.stream(
@@ -260,8 +276,6 @@ class Http:
             raise problem from None
         if _is_trouble(reply.status):
             self._gate.failed(self.by_status(reply))
-        else:
-            self._gate.succeeded()
         return reply
 
     def _problem(self, error: Exception, *, sending: bool) -> ConnectorError:
@@ -316,20 +330,24 @@ class Http:
         params: Mapping[str, str] | None = None,
         body: Tree | None = None,
         headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
     ) -> Reply:
         retrying = Retrying(
-            retry=retry_if_exception(_worth_waiting),
+            retry=retry_if_exception(_worth_waiting if repeatable else _surely_not_taken_in),
             stop=stop_after_attempt(self._limits.attempts),
             wait=_wait,
             sleep=self.clock.sleep,
             reraise=True,
         )
+        open_after = _lost_on_the_way if repeatable else _unexplained_fault
         unknown: OutcomeUnknown | None = None
         try:
             for attempt in retrying:
                 with attempt:
                     try:
-                        return self._authorized(method, path, params=params, body=body, headers=headers)
+                        return self._authorized(
+                            method, path, params=params, body=body, headers=headers, open_after=open_after
+                        )
                     except OutcomeUnknown as error:
                         unknown = error
                         raise
@@ -346,10 +364,12 @@ class Http:
         method: str,
         path: str,
         *,
-        params: Mapping[str, str] | None,
-        body: Tree | None,
-        headers: Mapping[str, str] | None,
+        open_after: Callable[[Reply], bool],
+        params: Mapping[str, str] | None = None,
+        body: Tree | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
+        """Make an attempt with a token, anew where that is refused; `open_after` tells what leaves a change open."""
         if not _leads_home(path, self._base):
             raise BadAnswer("foreign_link", "the system links to another host than base_url's", CHECK_ADDRESS)
         for last in (False, True):
@@ -360,8 +380,8 @@ class Http:
                 continue
             if reply.status < 400:
                 return reply
-            if method != "GET" and reply.status in GATEWAY_LOST_IT:
-                raise OutcomeUnknown(f"http_{reply.status}", "a gateway lost the answer to a change", LOOK_UP)
+            if method != "GET" and open_after(reply):
+                raise OutcomeUnknown(f"http_{reply.status}", f"HTTP {reply.status} to a change", LOOK_UP)
             raise self.by_status(reply)
         raise AssertionError("unreachable: the second answer is returned or raised")  # pragma: no cover
 
@@ -396,6 +416,11 @@ def _worth_waiting(error: BaseException) -> bool:
     return isinstance(error, OutcomeUnknown)
 
 
+def _surely_not_taken_in(error: BaseException) -> bool:
+    """A change that nothing makes safe to send again waits only where it was never there, or was turned away."""
+    return _worth_waiting(error) and not isinstance(error, OutcomeUnknown)
+
+
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, Unavailable) and error.retry_after:
@@ -417,6 +442,20 @@ def _leads_home(link: str, base: str) -> bool:
 def _is_trouble(status: int) -> bool:
     """Tell whether a status says that the system does not work now, whatever was asked of it."""
     return status in (408, 425, 429) or status >= 500
+
+
+def _lost_on_the_way(reply: Reply) -> bool:
+    return reply.status in GATEWAY_LOST_IT
+
+
+def _own_fault(reply: Reply) -> bool:
+    return reply.status >= httpx.codes.INTERNAL_SERVER_ERROR
+
+
+def _unexplained_fault(reply: Reply) -> bool:
+    """Tell of a fault in the middle of nobody knows what. A 503 that says when to come back turns a change away."""
+    away = reply.status == httpx.codes.SERVICE_UNAVAILABLE and "retry-after" in reply.headers
+    return _own_fault(reply) and not away
 
 
 def _problem_type(reply: Reply) -> str:

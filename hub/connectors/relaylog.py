@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import quote
@@ -30,8 +29,11 @@ from hub.connectors.base import (
     Unreadable,
 )
 from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, HttpSettings, Limits
+from hub.relaylog.nationalid import holds_national_id
 
 DOCS = "docs/open-api.md"
+LONGEST_ID = 200
+"""How many signs of an id the hub keeps."""
 
 SPEC = Spec(
     system="relaylog",
@@ -84,16 +86,12 @@ class RelayLogs:
     ) -> None:
         auth = _client(settings)
         self._http = Http(settings.base_url, auth, limits, clock, gate, settings.ca_file)
-        # Where no key is recognised a call is one attempt: whether that was taken in is for the row to find out.
-        once = limits if settings.repeat == "key" else replace(limits, attempts=1)
-        self._sending = Http(settings.base_url, auth, once, clock, gate, settings.ca_file)
         self._path = SPEC.path("relaylogs_path", profile)
         self._size = settings.page_size
         self.repeat: Repeat = settings.repeat
 
     def check(self) -> None:
         """Ask for a token and for a page without records."""
-        self._http.check_token()
         self._http.get(self._path, {"limit": "0"}).json()
 
     def pages(self, after: str = "") -> Iterator[Page]:
@@ -113,7 +111,8 @@ class RelayLogs:
     def update(self, outgoing: Outgoing) -> Accepted:
         """Send the whole record; the system answers with it as stored."""
         headers = {"If-Match": f'"{outgoing.before.version}"', "Idempotency-Key": outgoing.key}
-        reply = self._sending.send("PUT", self._at(outgoing.before.id), outgoing.after, headers)
+        path = self._at(outgoing.before.id)
+        reply = self._http.send("PUT", path, outgoing.after, headers, repeatable=self.repeat == "key")
         record = _one(reply.json(), outgoing.before.id)
         return Accepted(record, reference=f"{record.id}@{record.version}")
 
@@ -179,8 +178,16 @@ def _record(item: Tree) -> SourceRecord | Unreadable:
     record_id, version, body = item.get("id"), item.get("version"), item.get("body")
     if isinstance(record_id, str) and record_id and isinstance(version, str) and isinstance(body, dict):
         return SourceRecord(record_id, version, body)
-    data = json.dumps(item).encode()
-    return Unreadable(sha256(data).hexdigest()[:32], data, "no_record", "/", "A record has id, version and body")
+    data, own = json.dumps(item).encode(), _is_plain(record_id)
+    known = str(record_id) if own else sha256(data).hexdigest()[:32]
+    return Unreadable(known, data, "no_record", "/", "A record has id, version and body", own_id=own)
+
+
+def _is_plain(found: object) -> bool:
+    """Tell whether what stands for an id can name a record: a line of text that tells nobody who it is about."""
+    return (
+        isinstance(found, str) and 0 < len(found) <= LONGEST_ID and found.isprintable() and not holds_national_id(found)
+    )
 
 
 def _one(answer: Tree, record_id: str) -> SourceRecord:

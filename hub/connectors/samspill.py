@@ -119,7 +119,6 @@ class Samspill:
 
     def check(self) -> None:
         """Ask for a token and the plan types."""
-        self._http.check_token()
         self._http.get(self._plan_types, {"lang": "nb"})
 
     def pages(self, after: str = "") -> Iterator[Page]:  # noqa: ARG002 - it is read from the start every time

@@ -71,7 +71,8 @@ class Transit:
     def _ask(self, what: str, body: Tree, wanted: str) -> str:
         http = self._http()
         try:
-            reply = http.send("POST", f"/v1/{self.mount}/{what}/{self.key}", body, {"X-Vault-Token": self.token})
+            path, token = f"/v1/{self.mount}/{what}/{self.key}", {"X-Vault-Token": self.token}
+            reply = http.send("POST", path, body, token, repeatable=True)
             data = reply.json().get("data")
         except ConnectorError as error:
             raise _told(error) from None

@@ -97,7 +97,6 @@ class Vigilo:
 
     def check(self) -> None:
         """Ask for a token and one school."""
-        self._http.check_token()
         self._http.get(self._paths["schools"], {"page": "0", "size": "1"}).json()
 
     def pages(self, after: str = "") -> Iterator[Page]:  # noqa: ARG002 - it is read from the start every time

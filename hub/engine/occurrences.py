@@ -20,6 +20,9 @@ _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 _FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
 
+Busy = Literal["waits", "runs"]
+"""What a schedule is busy with: a run that waits, put off or not yet begun, or else one that is at work."""
+
 
 class CronError(ValueError):
     """A cron text cannot be read. Names the field, what was found, and what would be right."""
@@ -81,14 +84,16 @@ class Every:
 class Timing:
     """How a connection's schedule is kept.
 
-    `jitter` spreads connections: each starts its own fixed time later, less than this. `catch_up` says what runs of
-    the occurrences that are noticed late or together: `none` that is noticed more than `grace` after its start, the
-    `latest` alone, or `all`. `overlap` says what happens while the last run still runs: wait for it, or skip.
+    `jitter` spreads connections: each starts its own fixed time later, less than this. `misfire_grace` is how long
+    after its start an occurrence is in time. `catch_up` says what runs of those that are noticed later: `none`, the
+    `latest` or `all`; of several that are noticed together, only `all` runs more than the latest. `overlap` says what
+    an occurrence does while the schedule's last run still runs: `wait` for it, or `skip`. While one waits, none is put
+    behind it: the one that waits reads for all of them.
     """
 
     schedule: Cron | Every
     jitter: timedelta = timedelta(0)
-    grace: timedelta = timedelta(minutes=10)
+    misfire_grace: timedelta = timedelta(minutes=10)
     catch_up: Literal["none", "latest", "all"] = "latest"
     overlap: Literal["wait", "skip"] = "wait"
 
@@ -104,7 +109,7 @@ class Occurrence:
 
 @dataclass(frozen=True)
 class Missed:
-    """An occurrence that will not run, and why: `late`, `superseded` by a later one, or `overlap`."""
+    """An occurrence that will not run, and why: `late`, `superseded` by a later one, or `overlap` with a run."""
 
     occurrence: Occurrence
     why: Literal["late", "superseded", "overlap"]
@@ -130,24 +135,22 @@ def occurrences(connection: str, timing: Timing, after: datetime, until: datetim
             yield Occurrence(f"{connection}@{name}", at, at + offset)
 
 
-def plan(connection: str, timing: Timing, since: datetime, now: datetime, *, busy: bool) -> Plan:
+def plan(connection: str, timing: Timing, since: datetime, now: datetime, *, busy: Busy | None) -> Plan:
     """Say which occurrences planned after `since` have started by `now`, and which of them run.
 
-    `since` is the planned instant of the last occurrence that was run or missed. `busy` tells that a run of the
-    connection is waiting or running.
+    `since` is the planned instant of the last occurrence that was run or missed. `busy` is what the
+    schedule is busy with.
     """
     last = now - _offset(connection, timing.jitter)
     started = tuple(occurrences(connection, timing, since, last))
-    if not started:
-        return Plan((), ())
-    if busy and timing.overlap == "skip":
-        return Plan((), tuple(Missed(each, "overlap") for each in started))
+    caught_up = timing.catch_up != "none"
+    wanted = tuple(each for each in started if caught_up or now - each.starts_at <= timing.misfire_grace)
+    late = tuple(Missed(each, "late") for each in started[: len(started) - len(wanted)])
+    if busy == "waits" or (busy and timing.overlap == "skip"):
+        return Plan((), late + tuple(Missed(each, "overlap") for each in wanted))
     if timing.catch_up == "all":
-        return Plan(started, ())
-    if timing.catch_up == "latest":
-        return Plan(started[-1:], tuple(Missed(each, "superseded") for each in started[:-1]))
-    in_time = tuple(each for each in started if now - each.starts_at <= timing.grace)
-    return Plan(in_time, tuple(Missed(each, "late") for each in started if each not in in_time))
+        return Plan(wanted, late)
+    return Plan(wanted[-1:], late + tuple(Missed(each, "superseded") for each in wanted[:-1]))
 
 
 def _offset(connection: str, jitter: timedelta) -> timedelta:

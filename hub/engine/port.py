@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from threading import Event
 from typing import Protocol
 
-from hub.engine.occurrences import Plan
+from hub.engine.occurrences import Busy, Plan
 
 PATIENCE = timedelta(seconds=8)
 """How long a stop waits for work in progress, so that a process has ended within ten seconds."""
@@ -45,8 +45,8 @@ class Rows(Protocol):
     def planned_until(self, connection: str) -> datetime | None:
         """Return the planned instant of the connection's newest occurrence, run or missed; None while there is none."""
 
-    def busy(self, connection: str) -> bool:
-        """Tell whether a run of the connection is waiting or running."""
+    def busy(self, connection: str) -> Busy | None:
+        """Return what the connection's schedule is busy with: a run that waits, one at work, or nothing."""
 
     def book(self, connection: str, plan: Plan) -> Iterable[Task]:
         """Store the plan's occurrences and return the rows to work on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -44,10 +44,19 @@ from hub.store.work import PROVED_CLOSINGS
 
 
 @dataclass(frozen=True)
+class StuckDelivery:
+    """A change that was not sent: its delivery failed or is held. `code` says what went wrong."""
+
+    id: str
+    code: str
+
+
+@dataclass(frozen=True)
 class ConnectionStatus:
     """One connection as it stands: its last run, what stops it now, and everything open.
 
     `next_try_at` is when a run that was put off goes on, `stuck` counts failed and held deliveries by their error.
+    `stuck_first` names the oldest of them, at most `NAMED`; `failed` counts them all.
     """
 
     connection: str
@@ -65,6 +74,7 @@ class ConnectionStatus:
     stop: Stop | None = None
     next_try_at: datetime | None = None
     stuck: Mapping[str, int] = field(default_factory=dict)
+    stuck_first: tuple[StuckDelivery, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,10 @@ class TenantStatus:
     """Closed logs that have waited for the archive's proof longer than they may."""
     archive_stuck: Mapping[str, str] = field(default_factory=dict)
     """The error of each package that failed or is held, by the id of its delivery."""
+    archive: str = ""
+    """The id of its archive, which `hub pause` and `hub resume` take; empty where there is none."""
+    archive_stop: Stop | None = None
+    """What stops the archive now."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +138,9 @@ ALARM_AFTER = timedelta(days=7)
 ENDED_BADLY = (DeliveryState.FAILED, DeliveryState.HELD)
 """What the receiver refused, or what was tried too often: both wait for a person."""
 
+NAMED = 10
+"""How many deliveries that were not sent a connection is told with."""
+
 NO_ALARMS: Mapping[str, timedelta] = MappingProxyType({})
 
 
@@ -135,8 +152,8 @@ class Reports:
         self._db = db
         self._archive_alarms = archive_alarms
 
-    def status(self, tenant: str, connections: Iterable[str], now: datetime) -> TenantStatus:
-        """Return how a municipality stands."""
+    def status(self, tenant: str, connections: Iterable[str], now: datetime, archive: str = "") -> TenantStatus:
+        """Return how a municipality stands; `archive` is the id of its archive, where it has one."""
         with self._db.read() as tx:
             of_logs = select(func.count()).select_from(logs).where(logs.c.tenant == tenant)
             closings = select(func.count(archived.c.log_id.distinct())).select_from(PROVED_CLOSINGS)
@@ -148,11 +165,15 @@ class Reports:
             since = now - self._archive_alarms.get(tenant, ALARM_AFTER)
             overdue = sum(each.since < since for each in unarchived(tx, tenant))
             proposed = tx.scalar(select(func.count()).select_from(proposals).where(*open_proposals)) or 0
+            stop = stop_of(ConnectionState(tenant, archive).read(tx), now) if archive else None
         held = Counter(SPECIAL_RULE if row.revealing else row.reason for row in self._open_holds(tenant))
         states = tuple(self._connection(tenant, connection, now) for connection in connections)
         on_the_way = _waiting(packages) + packages[DeliveryState.UNKNOWN]
         by_reason = dict(sorted(held.items()))
-        return TenantStatus(tenant, *counts, on_the_way, _failed(packages), by_reason, proposed, states, overdue, stuck)
+        failed = _failed(packages)
+        return TenantStatus(
+            tenant, *counts, on_the_way, failed, by_reason, proposed, states, overdue, stuck, archive, stop
+        )
 
     def _connection(self, tenant: str, connection: str, now: datetime) -> ConnectionStatus:
         mine = and_(records.c.tenant == tenant, records.c.connection == connection)
@@ -211,6 +232,7 @@ class Reports:
                 stop=stop_of(ConnectionState(tenant, connection).read(tx), now),
                 next_try_at=last.due_at if last and last.state is RunState.QUEUED else None,
                 stuck=_stuck(tx, tenant, connection),
+                stuck_first=_stuck_first(tx, tenant, connection),
             )
 
     def held(self, tenant: str) -> dict[str, int]:
@@ -227,10 +249,13 @@ class Reports:
             sent = _log_ids(deliveries, tenant).where(d.kind == DeliveryKind.UPDATE, d.state == DeliveryState.DONE)
             told = [(log_id, "sent") for log_id in tx.scalars(sent)]
             told += [(log_id, "archived") for log_id in tx.scalars(_log_ids(archived, tenant))]
-            told += [(row.log_id, f"held: {row.reason}") for row in _standing(tx, holds, tenant, HoldState.OPEN)]
-            told += [(row.log_id, "conflict") for row in _standing(tx, conflicts, tenant, ConflictState.OPEN)]
-            told += [(row.log_id, f"asked: {row.kind}") for row in _standing(tx, proposals, tenant, ProposalState.OPEN)]
-            told += [(row.log_id, f"task: {row.reason}") for row in _standing(tx, tasks, tenant, TaskState.OPEN)]
+            held = _standing(tx, holds, tenant, HoldState.OPEN, "log_id reason")
+            asked = _standing(tx, proposals, tenant, ProposalState.OPEN, "log_id kind")
+            to_do = _standing(tx, tasks, tenant, TaskState.OPEN, "log_id reason")
+            told += [(row.log_id, f"held: {row.reason}") for row in held]
+            told += [(row.log_id, "conflict") for row in _standing(tx, conflicts, tenant, ConflictState.OPEN, "log_id")]
+            told += [(row.log_id, f"asked: {row.kind}") for row in asked]
+            told += [(row.log_id, f"task: {row.reason}") for row in to_do]
         for log_id, what in told:
             if log_id in found:
                 found[log_id][what] += 1
@@ -251,29 +276,23 @@ class Reports:
         Reasons that reveal are not told.
         """
         with self._db.read() as tx:
-            items = [
-                *(_hold_item(row) for row in _standing(tx, holds, tenant, HoldState.OPEN)),
-                *(_conflict_item(row) for row in _standing(tx, conflicts, tenant, ConflictState.OPEN)),
-                *(_quarantine_item(row) for row in _standing(tx, quarantine, tenant, QuarantineState.OPEN)),
-                *(_proposal_item(row) for row in _standing(tx, proposals, tenant, ProposalState.OPEN)),
-                *(_difference_item(row) for row in _standing(tx, differences, tenant, DifferenceState.OPEN)),
-                *(_task_item(row) for row in _standing(tx, tasks, tenant, TaskState.OPEN)),
-            ]
+            asked = (each for each in _KINDS if kind in ("", each.name))
+            items = [item for each in asked for item in each.waiting(tx, tenant)]
             here = (records.c.tenant == tenant, records.c.connection == connection)
             logs_here = set(tx.scalars(select(records.c.log_id).where(*here))) if connection else set()
         return sorted(
             (
                 item
                 for item in items
-                if kind in ("", item.kind)
-                and (connection in ("", item.connection) or (not item.connection and item.log in logs_here))
+                if connection in ("", item.connection) or (not item.connection and item.log in logs_here)
             ),
             key=lambda item: (item.since, item.id),
         )
 
     def item(self, tenant: str, item_id: str) -> InboxItem | None:
         """Return one thing that waits for a person; None where there is none with this id."""
-        return next((item for item in self.inbox(tenant) if item.id == item_id), None)
+        with self._db.read() as tx:
+            return next((item for each in _KINDS if (item := each.one(tx, tenant, item_id))), None)
 
     def log_of_record(self, tenant: str, connection: str, foreign_id: str) -> str | None:
         """Return the log that a system's record belongs to."""
@@ -328,14 +347,41 @@ def _deliveries_of(tx: Connection, tenant: str, log_id: str) -> set[str]:
 
 def _to(tx: Connection, tenant: str, ids: Collection[str]) -> Iterable[tuple[str, dict[str, str]]]:
     """Yield the connection of each run and delivery among these ids, and the receiver's reference if there is one."""
-    for table, column in ((runs, runs.c.run_id), (deliveries, deliveries.c.delivery_id)):
-        for row in tx.execute(select(table).where(table.c.tenant == tenant, column.in_(list(ids)))).mappings():
-            yield row[column.name], {"connection": row["connection"], "receipt": row.get("receipt_ref") or ""}
+    r, d = runs.c, deliveries.c
+    for run in tx.execute(select(r.run_id, r.connection).where(r.tenant == tenant, r.run_id.in_(list(ids)))):
+        yield run.run_id, {"connection": run.connection, "receipt": ""}
+    sent = select(d.delivery_id, d.connection, d.receipt_ref).where(d.tenant == tenant, d.delivery_id.in_(list(ids)))
+    for row in tx.execute(sent):
+        yield row.delivery_id, {"connection": row.connection, "receipt": row.receipt_ref or ""}
 
 
-def _standing(tx: Connection, table: Table[Any], tenant: str, state: StrEnum) -> list[Row[Any]]:
-    """Return the rows of a table that wait."""
-    return list(tx.execute(select(table).where(table.c.tenant == tenant, table.c.state == state)))
+def _standing(
+    tx: Connection, table: Table[Any], tenant: str, state: StrEnum, names: str, *only: ColumnElement[bool]
+) -> list[Row[Any]]:
+    """Return what waits in a table, by the named columns alone: sealed beside them may lie any number of files."""
+    columns = [table.c[name] for name in names.split()]
+    return list(tx.execute(select(*columns).where(table.c.tenant == tenant, table.c.state == state, *only)))
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of what waits: its table, the state in which it does, and the columns that tell of it, the id's first."""
+
+    name: str
+    table: Table[Any]
+    state: StrEnum
+    columns: str
+    item: Callable[[Row[Any]], InboxItem]
+
+    def waiting(self, tx: Connection, tenant: str) -> list[InboxItem]:
+        """Return all of it."""
+        return [self.item(row) for row in _standing(tx, self.table, tenant, self.state, self.columns)]
+
+    def one(self, tx: Connection, tenant: str, item_id: str) -> InboxItem | None:
+        """Return what waits under an id."""
+        this = self.table.c[self.columns.partition(" ")[0]] == item_id
+        found = _standing(tx, self.table, tenant, self.state, self.columns, this)
+        return self.item(found[0]) if found else None
 
 
 def _hold_item(row: Row[Any]) -> InboxItem:
@@ -371,6 +417,21 @@ def _task_item(row: Row[Any]) -> InboxItem:
     return InboxItem("task", row.task_id, row.log_id, connection, reason, reader, row.addressed_to, row.since, row.kind)
 
 
+_HOLD = "hold_id log_id connection rule reason revealing addressed_to releases_when since"
+_REFUSED = "connection reason place rule first_seen_at"
+_ASKED = "log_id connection kind first_seen_at"
+_TASK = "task_id log_id connection kind reason reader revealing addressed_to since"
+_KINDS = (
+    _Kind("hold", holds, HoldState.OPEN, _HOLD, _hold_item),
+    _Kind("conflict", conflicts, ConflictState.OPEN, "conflict_id log_id path first_seen_at", _conflict_item),
+    _Kind("quarantine", quarantine, QuarantineState.OPEN, f"quarantine_id {_REFUSED}", _quarantine_item),
+    _Kind("proposal", proposals, ProposalState.OPEN, f"proposal_id {_ASKED} collection", _proposal_item),
+    _Kind("difference", differences, DifferenceState.OPEN, f"difference_id {_ASKED} subject", _difference_item),
+    _Kind("task", tasks, TaskState.OPEN, _TASK, _task_item),
+)
+"""What the inbox is made of."""
+
+
 def _deliveries(tx: Connection, tenant: str, kind: DeliveryKind, *only: ColumnElement[bool]) -> Counter[DeliveryState]:
     """Count deliveries of a kind by their state."""
     c = deliveries.c
@@ -381,19 +442,34 @@ def _deliveries(tx: Connection, tenant: str, kind: DeliveryKind, *only: ColumnEl
 def _stuck(tx: Connection, tenant: str, connection: str) -> dict[str, int]:
     """Count the deliveries of changes that failed or are held, by what went wrong."""
     c = deliveries.c
-    mine = (c.tenant == tenant, c.connection == connection, c.kind == DeliveryKind.UPDATE)
-    counted = select(c.error_class, func.count().label("number")).where(*mine, c.state.in_(ENDED_BADLY))
+    counted = select(c.error_class, func.count().label("number")).where(*_not_sent(tenant, connection))
     counted = counted.group_by(c.error_class)
     return {row.error_class or "": row.number for row in tx.execute(counted.order_by(c.error_class))}
+
+
+def _stuck_first(tx: Connection, tenant: str, connection: str) -> tuple[StuckDelivery, ...]:
+    """Return the oldest deliveries of changes that failed or are held, at most `NAMED`."""
+    found = _by_age(*_not_sent(tenant, connection)).limit(NAMED)
+    return tuple(StuckDelivery(row.delivery_id, row.error_class or "") for row in tx.execute(found))
 
 
 def _stuck_packages(tx: Connection, tenant: str) -> dict[str, str]:
     """Return the error of each package that failed or is held by the id of its delivery, the oldest first."""
     c = deliveries.c
-    mine = (c.tenant == tenant, c.kind == DeliveryKind.ARCHIVE)
-    found = select(c.delivery_id, c.error_class).where(*mine, c.state.in_(ENDED_BADLY))
-    rows = tx.execute(found.order_by(c.created_at, c.delivery_id))
-    return {row.delivery_id: row.error_class or "" for row in rows}
+    found = _by_age(c.tenant == tenant, c.kind == DeliveryKind.ARCHIVE, c.state.in_(ENDED_BADLY))
+    return {row.delivery_id: row.error_class or "" for row in tx.execute(found)}
+
+
+def _not_sent(tenant: str, connection: str) -> tuple[ColumnElement[bool], ...]:
+    c = deliveries.c
+    mine = (c.tenant == tenant, c.connection == connection, c.kind == DeliveryKind.UPDATE)
+    return (*mine, c.state.in_(ENDED_BADLY))
+
+
+def _by_age(*where: ColumnElement[bool]) -> Select[str, str | None]:
+    """Select id and error of deliveries, the oldest first."""
+    c = deliveries.c
+    return select(c.delivery_id, c.error_class).where(*where).order_by(c.created_at, c.delivery_id)
 
 
 def _waiting(states: Counter[DeliveryState]) -> int:

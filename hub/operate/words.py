@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from hub.relaylog.planning import BEFORE
 from hub.store.events import Action
+from hub.store.work import OUTCOME_UNKNOWN
 
 if TYPE_CHECKING:
-    from hub.operate.report import InboxItem
+    from hub.operate.report import InboxItem, StuckDelivery
 
 Data = Mapping[str, str | int | bool]
 
@@ -67,12 +68,18 @@ WORDS: Mapping[str, str] = {
     Action.REMINDER_UNKNOWN: "nobody knows whether the reminder of {day} was sent: {answer}",
     Action.PACKAGE_MADE: "a package for the archive was made{interval}",
     Action.ARCHIVE_RECEIVED: "the archive has proved that it has the package",
+    Action.CONNECTION_PARKED: "the system asked to be left alone for {seconds} seconds: {reason}",
+    Action.CONNECTION_BROKEN: "the breaker opened after {failures} failures in a row: {reason}",
+    Action.CONNECTION_MENDED: "the breaker closed: the system answers again",
+    Action.PERSON_CONNECTION_PAUSED: "a person paused it: no call begins until it is resumed",
+    Action.PERSON_CONNECTION_RESUMED: "a person let it go on",
     Action.PERSON_LOG_OPENED: "the values of a conflict were shown",
     Action.PERSON_CONFLICT_SETTLED: "a person settled a conflict: {take} holds",
     Action.PERSON_HOLD_RELEASED: "a person released the hold by the rule {rule}",
     Action.PERSON_PROPOSAL_ACCEPTED: "a person accepted the proposal",
     Action.PERSON_PROPOSAL_REFUSED: "a person refused the proposal",
     Action.PERSON_QUARANTINE_REPLAYED: "a person asked for {records} records in quarantine to be taken in again",
+    Action.PERSON_QUARANTINE_DISMISSED: "a person closed it: what was kept is deleted",
     Action.PERSON_DELIVERY_DECIDED: "a person decided on the delivery to {connection}: {choice}",
 }
 """The sentence of each action; an action without one is told by its code."""
@@ -100,6 +107,9 @@ def in_words(action: str, data: Data) -> str:
     return WORDS.get(action, action).format_map(_Open(known))
 
 
+NO_RECORD = "no_record_at_receiver"
+"""The rule of a hold that stops nothing: there is no log to write in at the receiver."""
+
 SETTLE = "hub inbox settle {id} --take CONNECTION --who … --why …"
 CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "conflict": (
@@ -109,6 +119,10 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "quarantine": (
         ("hub inbox replay {id} --who … --why …", "the record is read again as it was kept: mend the mapping first"),
+        (
+            "hub inbox close {id} --who … --why …",
+            "what was kept is deleted, and it is no longer listed, unless it comes and is refused again",
+        ),
     ),
     "difference": (
         ("hub inbox close {id} --who … --why …", "it is no longer listed, unless a later count finds it again"),
@@ -161,6 +175,12 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "what is held goes as it stands now; another situation is held anew",
         ),
     ),
+    NO_RECORD: (
+        (
+            "hub inbox release {id} --who … --why …",
+            "it is no longer listed. Nothing is sent: the receiver has no log to write in, and the hub makes none",
+        ),
+    ),
 }
 """What can be done about each kind of thing in the inbox, and what that leads to."""
 
@@ -172,9 +192,19 @@ def choices(item: InboxItem, *, by_a_person: bool, plans: bool = False) -> list[
     """
     if item.kind == "hold" and not by_a_person:
         return [("nobody can release it", f"it ends when {item.ends or 'what it rests on changes in its system'}")]
-    by = {"proposal": item.reason, "task": _of_task(item.rule, plans=plans)}
+    hold = NO_RECORD if item.rule == NO_RECORD else "hold"
+    by = {"proposal": item.reason, "task": _of_task(item.rule, plans=plans), "hold": hold}
     found = CHOICES.get(by.get(item.kind, item.kind), ())
     return [(command.format(id=item.id, log=item.log), leads_to) for command, leads_to in found]
+
+
+def decides(delivery: StuckDelivery) -> str:
+    """Return the command that decides on a change that was not sent.
+
+    Where nobody knows whether it arrived, a person must look at the receiver and say so.
+    """
+    found = " --sent|--not-sent" if delivery.code == OUTCOME_UNKNOWN else ""
+    return f"hub inbox replay {delivery.id}{found} --who … --why …"
 
 
 def _of_task(kind: str, *, plans: bool) -> str:

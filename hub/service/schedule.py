@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from hub.bootstrap import Hub
@@ -30,7 +29,7 @@ def timings(hub: Hub) -> dict[str, Timing]:
     ]
     wipes = {upkeep_of(number, wipe.WIPE): NIGHTLY_WIPE for number in hub.tenants}
     reminders = {
-        upkeep_of(remind.mail_of(each), remind.REMIND): _timed(each.mail.schedule)
+        upkeep_of(remind.mail_of(each), remind.REMIND): Timing(_times(each.mail.schedule))
         for each in hub.settings.tenants
         if each.mail
     }
@@ -43,10 +42,17 @@ def upkeep(hub: Hub) -> Mapping[str, Upkeep]:
 
 
 def _timing(connection: ConnectionSettings) -> Timing | None:
-    return None if connection.schedule is None else _timed(connection.schedule, connection.catch_up)
+    if connection.schedule is None:
+        return None
+    return Timing(
+        _times(connection.schedule),
+        misfire_grace=connection.misfire_grace,
+        catch_up=connection.catch_up,
+        overlap=connection.overlap,
+    )
 
 
-def _timed(schedule: Schedule, catch_up: Literal["none", "latest", "all"] = "latest") -> Timing:
+def _times(schedule: Schedule) -> Cron | Every:
     if schedule.every is not None:
-        return Timing(Every(schedule.every), catch_up=catch_up)
-    return Timing(Cron(schedule.cron or "", ZoneInfo(schedule.zone)), catch_up=catch_up)
+        return Every(schedule.every)
+    return Cron(schedule.cron or "", ZoneInfo(schedule.zone))

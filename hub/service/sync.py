@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from hub.bootstrap import Hub
 from hub.operate.process import owner
 from hub.service.dryrun import on_a_copy
+from hub.store.decisions import Who
 from hub.sync.context import Tenant
 from hub.sync.cycle import Cycle, CycleResult, Progress, no_progress
 from hub.sync.heartbeat import Heartbeat
@@ -17,26 +18,36 @@ from hub.sync.rows import free_all
 
 
 def sync_now(
-    hub: Hub, connection: str = "", *, dry_run: bool = False, progress: Progress = no_progress
+    hub: Hub,
+    connection: str = "",
+    *,
+    dry_run: bool = False,
+    short: Who | None = None,
+    progress: Progress = no_progress,
 ) -> Iterator[tuple[Tenant, CycleResult]]:
-    """Sync one connection or all, tenant by tenant; a dry run reads and plans on a copy that is thrown away."""
+    """Sync one connection or all, tenant by tenant; a dry run reads and plans on a copy that is thrown away.
+
+    `short` is who takes the listing for whole however short it is.
+    """
     wanted = hub.connection(connection)[1].id if connection else ""
     for tenant in hub.tenants.values():
         chosen = [name for name in tenant.connections if wanted in ("", name)]
         if chosen:
             with on_a_copy(tenant, hub.settings.data) if dry_run else nullcontext(tenant) as worked_on:
-                result = _cycle(worked_on, chosen, dry_run=dry_run, progress=progress)
+                result = _cycle(worked_on, chosen, dry_run=dry_run, short=short, progress=progress)
             yield tenant, result
 
 
-def _cycle(tenant: Tenant, chosen: Sequence[str], *, dry_run: bool, progress: Progress) -> CycleResult:
+def _cycle(
+    tenant: Tenant, chosen: Sequence[str], *, dry_run: bool, short: Who | None, progress: Progress
+) -> CycleResult:
     name, occurrence = owner(), f"by-hand@{tenant.now().isoformat()}"
     cycle, connections = Cycle(tenant, name, progress), [tenant.connections[each] for each in chosen]
     with tenant.db.write() as tx:  # what a dead process had taken is due again
         free_all(tx, tenant.now())
     with Heartbeat(tenant.db, name, tenant.now):
         if not dry_run:
-            return cycle.whole(connections, occurrence)
+            return cycle.whole(connections, occurrence, short)
         result = CycleResult({each.id: cycle.pull_by_hand(each, occurrence) for each in connections})
         cycle.route()
         result.planned = cycle.planned()

@@ -94,13 +94,15 @@ class ConnectionState:
         return turn
 
     def fail(self, tx: Connection, rules: GateRules, code: str, now: datetime) -> None:
-        """Count a failure; the breaker opens at the last that the rules allow, or when a probe fails."""
+        """Count a failure; the breaker opens at the last that the rules allow, or when one fails after its period."""
         row = self._own_row(tx)
         failures = row.failures + 1
         self._write(tx, failures=failures)
-        if row.breaker_state is BreakerState.HALF_OPEN or (
-            row.breaker_state is BreakerState.CLOSED and failures >= rules.failures
-        ):
+        if row.breaker_state is BreakerState.CLOSED:
+            opens = failures >= rules.failures
+        else:  # a probe fails, or what prepares one
+            opens = row.breaker_state is BreakerState.HALF_OPEN or row.breaker_until <= now
+        if opens:
             self._write(tx, breaker_state=BreakerState.OPEN, breaker_until=now + rules.period)
         if row.breaker_state is BreakerState.CLOSED and failures >= rules.failures:
             self._event(tx, Action.CONNECTION_BROKEN, ACTOR, now, failures=failures, reason=code)

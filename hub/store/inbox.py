@@ -321,6 +321,20 @@ class Inbox:
         for quarantine_id in tx.scalars(taken).all():
             append(tx, self._tenant, Action.RECORD_REPLAYED, "quarantine", quarantine_id, ACTOR, now)
 
+    def dismiss(self, tx: Connection, quarantine_id: str, by: str, now: datetime) -> bool:
+        """Note that a person closed a record in quarantine, and drop what was kept of it; False where none is open."""
+        c = quarantine.c
+        nothing = dict.fromkeys(("sealed_record", "wrapped_key", "key_version", "subject_hash", "replay_run"))
+        closed = (
+            update(quarantine)
+            .where(c.tenant == self._tenant, c.quarantine_id == quarantine_id, c.state == QuarantineState.OPEN)
+            .values(state=QuarantineState.DISMISSED, **nothing)
+        )
+        if tx.execute(closed).rowcount != 1:
+            return False
+        append(tx, self._tenant, Action.PERSON_QUARANTINE_DISMISSED, "quarantine", quarantine_id, by, now)
+        return True
+
     # --- proposals -----------------------------------------------------------------------------------------------
 
     def propose(self, tx: Connection, connection: str, log_id: str | None, new: NewProposal, now: datetime) -> None:

@@ -13,7 +13,20 @@ from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from hub.relaylog.codes import MeasureStatus
 from hub.relaylog.making import changed
@@ -140,10 +153,19 @@ class LogStore:
         )
         return {row.foreign_id: KnownRecord(*row[1:]) for row in rows}
 
-    def record_count(self, tx: Connection, connection: str) -> int:
-        """Return how many records of a connection are known."""
-        mine = (records.c.tenant == self.tenant, records.c.connection == connection)
-        return tx.scalar(select(func.count()).select_from(records).where(*mine)) or 0
+    def listed_before(self, tx: Connection, connection: str, at: datetime) -> int:
+        """Return how many living records of a connection were known before an instant, and not missing."""
+        return tx.scalar(select(func.count()).select_from(records).where(*self._listed(connection, at))) or 0
+
+    def newly_missing(self, tx: Connection, connection: str, run_id: str, at: datetime) -> int:
+        """Return how many of those, counted in the same way, a run did not see."""
+        unseen = _unseen(run_id)
+        return tx.scalar(select(func.count()).select_from(records).where(*self._listed(connection, at), unseen)) or 0
+
+    def _listed(self, connection: str, at: datetime) -> tuple[ColumnElement[bool], ...]:
+        c = records.c
+        mine = (c.tenant == self.tenant, c.connection == connection)
+        return (*mine, c.first_seen_at < at, c.missing_since.is_(None), _LIVING.element.is_not(None))
 
     def seen_again(
         self, tx: Connection, connection: str, foreign_ids: Iterable[str], run_id: str | None, now: datetime
@@ -165,7 +187,7 @@ class LogStore:
             select(records.c.foreign_id, _LIVING).where(
                 records.c.tenant == self.tenant,
                 records.c.connection == connection,
-                or_(records.c.seen_in_run.is_(None), records.c.seen_in_run != run_id),
+                _unseen(run_id),
             )
         )
         return [(row.foreign_id, row.log_id) for row in rows]
@@ -440,6 +462,12 @@ _LIVING = (
     .label("log_id")
 )
 """The log of a record; none of one that was wiped, whose id stays with what is not kept."""
+
+
+def _unseen(run_id: str) -> ColumnElement[bool]:
+    """Hold for a record that a run did not see."""
+    return or_(records.c.seen_in_run.is_(None), records.c.seen_in_run != run_id)
+
 
 DONE_MEASURES = frozenset({MeasureStatus.GOAL_REACHED, MeasureStatus.NO_EFFECT, MeasureStatus.STOPPED})
 

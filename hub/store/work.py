@@ -36,6 +36,9 @@ ACTOR = "hub"
 OUTCOME_UNKNOWN = "outcome_unknown"
 """Error class of a delivery that is held because nobody knows whether it was taken in, and nobody but a person can."""
 
+STALE = "stale"
+"""Error class of a change whose record was newer at the receiver."""
+
 INTERNAL_ERROR = "internal_error"
 """Error class of what failed in a way that nobody thought of: a mistake in the hub."""
 
@@ -124,14 +127,26 @@ class WorkStore:
         return run_id
 
     def miss_run(
-        self, tx: Connection, connection: str, occurrence: str, planned_at: datetime, why: str, now: datetime
-    ) -> None:
-        """Write down an occurrence that will not run, and why, unless it is written down already."""
-        run_id = self.queue_run(tx, connection, occurrence, "schedule", planned_at, now)
-        if run_id:
-            missed = update(runs).where(runs.c.run_id == run_id)
-            tx.execute(missed.values(state=RunState.MISSED, outcome=why, ended_at=now))
-            append(tx, self._tenant, Action.RUN_MISSED, "run", run_id, ACTOR, now, why=why)
+        self,
+        tx: Connection,
+        connection: str,
+        occurrence: str,
+        why: str,
+        planned_at: datetime,
+        outcome: str,
+        now: datetime,
+    ) -> bool:
+        """Write down an occurrence that will not run, and the reason (`outcome`), unless it is written down already.
+
+        `why` is what would have started it, so that each schedule finds its own. Tells whether this call wrote it.
+        """
+        run_id = self.queue_run(tx, connection, occurrence, why, planned_at, now)
+        if run_id is None:
+            return False
+        missed = update(runs).where(runs.c.run_id == run_id)
+        tx.execute(missed.values(state=RunState.MISSED, outcome=outcome, ended_at=now))
+        append(tx, self._tenant, Action.RUN_MISSED, "run", run_id, ACTOR, now, why=outcome)
+        return True
 
     def why(self, tx: Connection, run_id: str) -> str:
         """Return what started a run: schedule, person, catch_up, replay or reconcile."""
@@ -148,11 +163,17 @@ class WorkStore:
         at_work = (runs.c.tenant == self._tenant, runs.c.state == RunState.RUNNING)
         return tx.execute(select(runs.c.run_id).where(*at_work).limit(1)).first() is not None
 
-    def busy(self, tx: Connection, connection: str) -> bool:
-        """Tell whether a run of a connection waits or runs."""
-        busy = runs.c.state.in_((RunState.QUEUED, RunState.RUNNING))
-        where = (runs.c.tenant == self._tenant, runs.c.connection == connection, busy)
-        return tx.execute(select(runs.c.run_id).where(*where).limit(1)).first() is not None
+    def open_runs(self, tx: Connection, connection: str, whys: Collection[str]) -> set[RunState]:
+        """Return in which states a connection has runs that were started by these and have not ended."""
+        stands = runs.c.state.in_((RunState.QUEUED, RunState.RUNNING))
+        where = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.why.in_(whys), stands)
+        return set(tx.scalars(select(runs.c.state).where(*where).distinct()))
+
+    def hasten(self, tx: Connection, connection: str, whys: Collection[str], now: datetime) -> None:
+        """Make due a run that was put off because its system did not answer. One that may not try yet stays so."""
+        mine = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.why.in_(whys))
+        put_off = (runs.c.state == RunState.QUEUED, runs.c.due_at > now, runs.c.error_class.not_in(list(StopCode)))
+        tx.execute(update(runs).where(*mine, *put_off).values(due_at=now))
 
     def begin_run(self, tx: Connection, run_id: str, now: datetime) -> Row[Any]:
         """Note where a run begins, the first time, and return it as it stands."""
@@ -215,11 +236,16 @@ class WorkStore:
         ).first()
 
     def of_logs(self, tx: Connection, log_ids: Collection[str], since: datetime) -> list[Row[Any]]:
-        """Return the changes of logs that are not ended, and those that were taken in since an instant."""
+        """Return the changes of logs that are not ended or failed, and those that were sent since an instant.
+
+        Sent is what was taken in, and what met a newer record.
+        """
         c = deliveries.c
         mine = (c.tenant == self._tenant, c.log_id.in_(list(log_ids)), c.kind == DeliveryKind.UPDATE)
-        recent = and_(c.state == DeliveryState.DONE, c.done_at > since)
-        return list(tx.execute(select(deliveries).where(*mine, or_(c.state.in_(STANDING_DELIVERY), recent))))
+        stale = and_(c.state == DeliveryState.SUPERSEDED, c.error_class == STALE)
+        recent = and_(or_(c.state == DeliveryState.DONE, stale), c.done_at > since)
+        stands = c.state.in_((*STANDING_DELIVERY, DeliveryState.FAILED))
+        return list(tx.execute(select(deliveries).where(*mine, or_(stands, recent))))
 
     def known_deliveries(self, tx: Connection, ids: Iterable[str]) -> list[str]:
         """Return those of these ids that are a delivery's."""

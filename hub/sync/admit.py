@@ -122,8 +122,10 @@ class Admitter:
     def _overtaken(self, record: SourceRecord, before: KnownRecord | None) -> bool:
         """Tell whether a record was exchanged while its page was on the way: the page may say what stood there before.
 
-        The next run reads it anew.
+        The next run reads it anew, where a run lists all; a file is read once.
         """
+        if not self._connection.connector.lists_all:
+            return False
         asked, known = self._asked_at, before is not None and before.foreign_version != record.version
         return asked is not None and before is not None and known and before.last_seen_at > asked
 
@@ -156,9 +158,12 @@ class Admitter:
             return {}
 
     def unreadable(self, tx: Transaction, found: Unreadable, now: datetime) -> None:
-        """Keep something that is no record in quarantine."""
+        """Keep something that is no record in quarantine. One that the system names by its own id is there."""
         why = Refusal(f"payload_{found.code}", found.place or "/", found.remedy)
-        self._tenant.inbox.put_in_quarantine(tx, self._connection.id, found.id, found.id, found.data, why, now)
+        content = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, found.data)
+        self._tenant.inbox.put_in_quarantine(tx, self._connection.id, found.id, content, found.data, why, now)
+        if found.own_id:
+            self._tenant.logs.seen_again(tx, self._connection.id, [found.id], self._run_id, now)
 
     # --- what a record says --------------------------------------------------------------------------------------
 

@@ -37,14 +37,13 @@ from hub.store.tables import DeliveryKind, DeliveryState
 from hub.store.work import INTERNAL_ERROR, NewDelivery
 from hub.sync.admit import merged_of
 from hub.sync.context import OSLO, Archive, Tenant
-from hub.sync.trouble import STORE_TROUBLE
+from hub.sync.trouble import PASSED_ON, STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
 
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """How long a package waits after each attempt without a proof; the last again and again, and the alarm tells of it."""
 
-PASSED_ON: tuple[type[Exception], ...] = (LeaseLost, *STORE_TROUBLE)
 WAITS = "the archivist has decided"
 BROKEN = NewHold("archive_internal_error", "archive_internal_error", Decider.OPERATOR, "the mistake is mended")
 HOLDS = {
@@ -148,7 +147,7 @@ class Archivist:
             stored = self._tenant.logs.load(tx, row.log_id)
             payload = stored.sealer.open(f"deliveries.sealed_payload/{lease.row_id}", row.sealed_payload)
             package = Package.from_bytes(payload)
-            if is_periodic(package.external_key) and self._rights.restricted_since(tx, row.log_id, row.created_at):
+            if is_periodic(package.external_key) and self._rights.restricted_since(tx, row.log_id, package.created):
                 put_back(tx, lease, due_at=now + PAUSES[-1], error_class=HOLDS["restricted"].rule)
                 return None
             self._tenant.work.mark_sending(tx, lease.row_id, now)

@@ -15,6 +15,7 @@ from sqlalchemy import Connection as Transaction
 
 from hub.connectors.base import ConnectorError
 from hub.relaylog.gates import Decider
+from hub.store.decisions import Who
 from hub.store.inbox import NewHold
 from hub.store.leases import LEASE, RUNS, Lease, LeaseLost, at_work, claim
 from hub.store.tables import DeliveryKind
@@ -22,11 +23,11 @@ from hub.sync import reconcile, replay
 from hub.sync.archive import Archivist
 from hub.sync.context import Connection, Tenant
 from hub.sync.deliver import Deliverer, Outcome
-from hub.sync.pull import PullResult, pull
+from hub.sync.pull import PullResult, accept_short_listing, broken, pull
 from hub.sync.reconcile import reconcile_run
 from hub.sync.replay import replay_run
 from hub.sync.route import Router
-from hub.sync.trouble import STORE_TROUBLE
+from hub.sync.trouble import PASSED_ON, STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
 
@@ -82,11 +83,19 @@ class Cycle:
         self._progress = progress
         self._stopping = stopping or Event()
 
-    def whole(self, connections: Iterable[Connection], occurrence: str) -> CycleResult:
-        """Pull the given connections, then route, deliver and archive until nothing is due."""
+    def whole(self, connections: Iterable[Connection], occurrence: str, short: Who | None = None) -> CycleResult:
+        """Pull the given connections, then route, deliver and archive until nothing is due.
+
+        `short` is who takes the listings for whole however short they are.
+        """
         result = CycleResult()
         for connection in connections:
-            result.pulls[connection.id] = self.pull_by_hand(connection, occurrence)
+            if short is None:
+                result.pulls[connection.id] = self.pull_by_hand(connection, occurrence)
+            else:
+                result.pulls[connection.id] = self.pull(
+                    connection, accept_short_listing(self._tenant, connection, short)
+                )
         self.route()
         self.deliver(result)
         self.archive(result)
@@ -112,9 +121,17 @@ class Cycle:
             return PullResult(error="run_taken", remedy=TAKEN)
         try:
             with at_work(lease):
-                return KINDS_OF_RUN.get(why, pull)(tenant, connection, lease)
+                return self._run(why, connection, lease)
         except LeaseLost:
             return PullResult(error="run_taken", remedy=TAKEN)
+
+    def _run(self, why: str, connection: Connection, lease: Lease) -> PullResult:
+        try:
+            return KINDS_OF_RUN.get(why, pull)(self._tenant, connection, lease)
+        except PASSED_ON:
+            raise
+        except Exception as error:  # noqa: BLE001 - a mistake of ours ends this run, not the worker
+            return broken(self._tenant, lease, error)
 
     def route(self) -> int:
         """Route every log that changed since it was last routed, and on a new day all of them.

@@ -136,6 +136,17 @@ class Decisions:
             raise CannotDecide(f"No open hold {hold_id}. `hub inbox list --kind hold` shows those there are")
         return row
 
+    # --- quarantine --------------------------------------------------------------------------------------------------
+
+    def dismiss(self, quarantine_id: str, who: Who) -> None:
+        """Close a record in quarantine: nothing is kept of it. Refused again, it waits again. Raises CannotDecide."""
+        with self.tenant.db.write() as tx:
+            if not self.tenant.inbox.dismiss(tx, quarantine_id, who.id, self.tenant.now()):
+                raise CannotDecide(
+                    f"No open record {quarantine_id}. `hub inbox list --kind quarantine` shows those there are"
+                )
+            self._keep_apart(tx, NewDecision("quarantine", quarantine_id, Choice.CLOSED), who)
+
     # --- differences -------------------------------------------------------------------------------------------------
 
     def close(self, difference_id: str, who: Who) -> None:
@@ -147,9 +158,7 @@ class Decisions:
                 raise CannotDecide(
                     f"No open difference {difference_id}. `hub inbox list --kind difference` shows those there are"
                 )
-            decision_id = tenant.new_id()
-            key = tenant.logs.keys.new_key(f"decision:{decision_id}")
-            keep(tx, self._number, key, decision_id, NewDecision("difference", difference_id, Choice.CLOSED), who, now)
+            self._keep_apart(tx, NewDecision("difference", difference_id, Choice.CLOSED), who)
 
     # --- proposals -----------------------------------------------------------------------------------------------
 
@@ -324,6 +333,12 @@ class Decisions:
     ) -> None:
         new, tenant = NewDecision(kind, subject, choice, stored.log_id, effect), self.tenant
         keep(tx, self._number, stored.sealer, tenant.new_id(), new, who, tenant.now())
+
+    def _keep_apart(self, tx: Transaction, new: NewDecision, who: Who) -> None:
+        """Keep a decision that is about no log, under a key of its own."""
+        tenant, decision_id = self.tenant, self.tenant.new_id()
+        key = tenant.logs.keys.new_key(f"decision:{decision_id}")
+        keep(tx, self._number, key, decision_id, new, who, tenant.now())
 
     def _anew(self, tx: Transaction, log_id: str) -> None:
         """Merge a log as is now decided, and have it routed whatever came of that."""

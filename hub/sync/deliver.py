@@ -36,7 +36,7 @@ from hub.store.connections import ConnectionState, stop_of
 from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, claim_row, guard, put_back
 from hub.store.logs import Opened, Side, StoredLog
 from hub.store.tables import DeliveryState
-from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN
+from hub.store.work import INTERNAL_ERROR, OUTCOME_UNKNOWN, STALE
 from hub.sync.admit import Admission, Admitter, merged_of
 from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
@@ -51,6 +51,7 @@ _log = structlog.get_logger(__name__)
 PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
 
 
+IN_QUARANTINE = Stale("record_in_quarantine", "the record there is in quarantine", "`hub inbox list` names it")
 BROKEN = OutcomeUnknown(INTERNAL_ERROR, "a mistake in the hub", "Report it with the delivery's id")
 
 
@@ -133,6 +134,7 @@ class Deliverer:
                 tenant.work.mark_sending(tx, lease.row_id, now)
                 return lease, attempt
             self._end(tx, lease, DeliveryState.SUPERSEDED)
+            tenant.logs.route_anew(tx, row.log_id)  # also where this process ends here
         Router(tenant).route([row.log_id])
         return Outcome.SUPERSEDED
 
@@ -262,12 +264,14 @@ class Deliverer:
     ) -> Outcome:
         """The record changed under the change, or after it where there is a receipt: take it in and route anew.
 
-        Nothing is agreed on by that, so that what was written over the change is merged as any other edit.
+        Nothing is agreed on by that, so that what was written over the change is merged as any other edit. A record
+        that cannot be taken in lies in quarantine, and keeps the change waiting until it can.
         """
         tenant, now = self._tenant, self._tenant.now()
+        admitter = Admitter(tenant, connection, run_id=None)
         with tenant.db.write() as tx:
             guard(tx, lease)
-            taken = Admitter(tenant, connection, run_id=None).page(tx, (found,), now)
+            taken = admitter.page(tx, (found,), now)
             stored = tenant.logs.load(tx, attempt.row.log_id)
             side = stored.side(connection.id)
             if side is not None and taken[Admission.UNCHANGED]:  # only its version is new: the next change names it
@@ -275,8 +279,12 @@ class Deliverer:
                 tenant.logs.save_side(tx, stored, newer, None, now)
             if receipt:
                 self._end(tx, lease, DeliveryState.DONE, receipt_ref=receipt[:200], error_class=None)
-            else:
-                self._end(tx, lease, DeliveryState.SUPERSEDED, error_class="stale")
+            elif not admitter.refused:
+                self._end(tx, lease, DeliveryState.SUPERSEDED, error_class=STALE)
+            if receipt or not admitter.refused:
+                tenant.logs.route_anew(tx, attempt.row.log_id)  # also where this process ends here
+        if admitter.refused and not receipt:
+            return self._later(lease, attempt.row, DeliveryState.READY, IN_QUARANTINE)
         Router(tenant).route([attempt.row.log_id])
         return Outcome.SENT if receipt else Outcome.SUPERSEDED
 

@@ -44,6 +44,10 @@ class RowGate:
         if self._rules.per_second and self._wait_for_turn(self._rules.per_second):
             self._wait_for_peace()  # a person may have paused it meanwhile
 
+    def look(self) -> None:
+        """See that nothing stops attempts, or wait as `enter` does; take no turn, and not the breaker's one attempt."""
+        self._wait_for_peace(trying=False)
+
     def succeeded(self) -> None:
         """Note that the system answered; costs nothing while all is well."""
         if self._attempt.troubled:
@@ -61,21 +65,21 @@ class RowGate:
             else:
                 self._state.fail(tx, self._rules, error.code, now)
 
-    def _wait_for_peace(self) -> None:
+    def _wait_for_peace(self, *, trying: bool = True) -> None:
         latest = self._clock.now() + LONGEST_WAIT_IN_CALL
-        while (stop := self._look()) is not None:
+        while (stop := self._stop(trying=trying)) is not None:
             if stop.code is not StopCode.PARKED or stop.until > latest:
                 raise waiting(stop)
             self._sleep_until(stop.until)
 
-    def _look(self) -> Stop | None:
+    def _stop(self, *, trying: bool) -> Stop | None:
         now = self._clock.now()
         with self._db.read() as tx:
             row = self._state.read(tx)
         closed = row is None or row.breaker_state is BreakerState.CLOSED
         self._attempt.troubled = not closed or (row is not None and row.failures > 0)
         stop = stop_of(row, now)
-        return stop if stop or closed else self._probe(now)
+        return stop if stop or closed or not trying else self._probe(now)
 
     def _probe(self, now: datetime) -> Stop | None:
         """Try as the one worker of the breaker's period, or wait for the next."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
 from hub.connectors.base import BadAnswer, ConnectorError, Misconfigured, Page, Unavailable, Waiting
+from hub.store.decisions import Choice, NewDecision, Who, keep
 from hub.store.events import Action, append
 from hub.store.inbox import NewProposal
 from hub.store.leases import LEASE, Lease, LeaseLost, guard, release, renew
@@ -34,6 +36,9 @@ STORE_DOWN = Unavailable(
 SMALL_LISTING = 10
 LEAST_PERCENT = 90
 LONGEST_CURSOR = 500
+SHORT_LISTING = "short_listing"
+"""What started a run whose listing a person takes for whole, as its row says."""
+
 ENDINGS = {
     RunState.DONE: Action.RUN_ENDED,
     RunState.HELD: Action.RUN_HELD,
@@ -66,7 +71,7 @@ def pull(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
     try:
         for page in connection.connector.pages(row.cursor_after or ""):
             lease = _take_page(tenant, connection, lease, page, result, asked_at)
-        _end(tenant, connection, lease, result)
+        _end(tenant, connection, lease, row, result)
     except ConnectorError as error:
         _note(result, error, tenant.now())
         _stop(tenant, lease, result)
@@ -76,10 +81,17 @@ def pull(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
         _note(result, STORE_DOWN, tenant.now())
         _stop(tenant, lease, result)
     except Exception as error:  # noqa: BLE001 - a mistake of ours ends this run, not the worker
-        _log.error("sync:run:internal_error", run=lease.row_id, exc_info=error)
-        result.state, result.error = RunState.FAILED, INTERNAL_ERROR
-        result.remedy = f"A mistake in the hub ({type(error).__name__}): report it with the run's id"
-        _stop(tenant, lease, result)
+        return broken(tenant, lease, error, result)
+    return result
+
+
+def broken(tenant: Tenant, lease: Lease, error: Exception, so_far: PullResult | None = None) -> PullResult:
+    """End a run of any kind that a mistake of ours broke off, so that it is seen. Raises LeaseLost."""
+    _log.error("sync:run:internal_error", run=lease.row_id, exc_info=error)
+    result = so_far or PullResult()
+    result.state, result.error = RunState.FAILED, INTERNAL_ERROR
+    result.remedy = f"A mistake in the hub ({type(error).__name__}): report it with the run's id"
+    _stop(tenant, lease, result)
     return result
 
 
@@ -128,13 +140,13 @@ def _stop(tenant: Tenant, lease: Lease, result: PullResult) -> None:
         _give_back(tenant, tx, lease, result)
 
 
-def _end(tenant: Tenant, connection: Connection, lease: Lease, result: PullResult) -> None:
+def _end(tenant: Tenant, connection: Connection, lease: Lease, run: Row[Any], result: PullResult) -> None:
     """End a run whose listing was read to its end: only now is it told what is missing, and the cursor moves."""
     now = tenant.now()
     with tenant.db.write() as tx:
         guard(tx, lease)
         if connection.connector.lists_all:
-            _look_for_missing(tenant, tx, connection, lease.row_id, result, now)
+            _look_for_missing(tenant, tx, connection, run, result, now)
         if result.error:
             _give_back(tenant, tx, lease, result)
             return
@@ -157,18 +169,12 @@ def _give_back(tenant: Tenant, tx: Transaction, lease: Lease, result: PullResult
 
 
 def _look_for_missing(
-    tenant: Tenant, tx: Transaction, connection: Connection, run_id: str, result: PullResult, now: datetime
+    tenant: Tenant, tx: Transaction, connection: Connection, run: Row[Any], result: PullResult, now: datetime
 ) -> None:
-    """Note what a complete listing lacks. Too much at once is a fault of the source, not the end of its logs."""
-    missing = tenant.logs.missing(tx, connection.id, run_id)
-    known = tenant.logs.record_count(tx, connection.id) - result.counts[Admission.NEW]
-    if known >= SMALL_LISTING and (known - len(missing)) * 100 < known * LEAST_PERCENT:
-        result.state, result.error = RunState.HELD, "listing_too_short"
-        result.remedy = (
-            f"The listing lacks {len(missing)} of {known} logs. Nothing was concluded; "
-            "ask the vendor, or look whether the connection's rights have changed"
-        )
+    """Note what a complete listing lacks. Too much at once is a fault of the source, until a person says otherwise."""
+    if run.why != SHORT_LISTING and _is_too_short(tenant, tx, connection, run, result):
         return
+    missing = tenant.logs.missing(tx, connection.id, run.run_id)
     tenant.inbox.records_listed(tx, connection.id, {foreign_id for foreign_id, _ in missing}, now)
     if missing:
         tenant.logs.note_missing(tx, connection.id, [foreign_id for foreign_id, _ in missing], now)
@@ -176,3 +182,36 @@ def _look_for_missing(
             if log_id is not None:  # what was wiped here may go there
                 proposal = NewProposal(ProposalKind.DELETION, foreign_id=foreign_id)
                 tenant.inbox.propose(tx, connection.id, log_id, proposal, now)
+
+
+def _is_too_short(tenant: Tenant, tx: Transaction, connection: Connection, run: Row[Any], result: PullResult) -> bool:
+    """Hold a run whose listing lacks too many of the logs that were there when it began.
+
+    What was missing before, or was wiped here, is not asked for.
+    """
+    known = tenant.logs.listed_before(tx, connection.id, run.started_at)
+    lacking = tenant.logs.newly_missing(tx, connection.id, run.run_id, run.started_at)
+    if known < SMALL_LISTING or (known - lacking) * 100 >= known * LEAST_PERCENT:
+        return False
+    result.state, result.error = RunState.HELD, "listing_too_short"
+    result.remedy = (
+        f"The listing lacks {lacking} of {known} logs. Nothing was concluded; ask the vendor, or look whether the "
+        "connection's rights have changed. If they are gone: `hub sync CONNECTION --accept-short-listing`"
+    )
+    return True
+
+
+def accept_short_listing(tenant: Tenant, connection: Connection, who: Who) -> str:
+    """Write down a run that takes a listing for whole however short it is; return its id.
+
+    A person has found out that the logs are gone there. Each is still asked about before anything is closed.
+    """
+    now = tenant.now()
+    with tenant.db.write() as tx:
+        occurrence, number = f"{connection.id} {SHORT_LISTING} {tenant.new_id()}", tenant.organisation_number
+        run_id = tenant.work.queue_run(tx, connection.id, occurrence, SHORT_LISTING, now, now)
+        assert run_id  # noqa: S101 - no other occurrence has this id
+        decision_id, new = tenant.new_id(), NewDecision("run", run_id, Choice.ACCEPTED)
+        keep(tx, number, tenant.logs.keys.new_key(f"decision:{decision_id}"), decision_id, new, who, now)
+        append(tx, number, Action.PERSON_RUN_ASKED, "run", run_id, who.id, now, why=SHORT_LISTING)
+    return run_id

@@ -184,12 +184,16 @@ class _Desk:
         self._holds = tenant.inbox.holds_of(tx, log_ids)
         self._tasks = standing_tasks(tenant, tx, log_ids)
         self._standing: dict[tuple[str, str], Row[Any]] = {}
+        self._failed: dict[tuple[str, str], list[Row[Any]]] = {}
         self._sent: Counter[tuple[str, str]] = Counter()
         for row in tenant.work.of_logs(tx, log_ids, self._now - HOUR):
-            if row.state is DeliveryState.DONE:
-                self._sent[row.log_id, row.connection] += 1
+            of = row.log_id, row.connection
+            if row.state in (DeliveryState.DONE, DeliveryState.SUPERSEDED):
+                self._sent[of] += 1
+            elif row.state is DeliveryState.FAILED:
+                self._failed.setdefault(of, []).append(row)
             else:
-                self._standing[row.log_id, row.connection] = row
+                self._standing[of] = row
         self._deliveries: list[NewDelivery] = []
         self._routed: list[StoredLog] = []
         self._told: list[tuple[str, dict[str, str | int]]] = []
@@ -307,14 +311,18 @@ class _Desk:
         return True
 
     def _supersede(self, stored: StoredLog, connection: Connection, view_hash: str) -> bool:
-        """Make room for a delivery of a view. False when the same one waits, or one of unknown outcome blocks."""
-        standing = self._standing.get((stored.log_id, connection.id))
-        if standing is None:
-            return True
-        if not gives_way(standing) or standing.view_hash == view_hash:
+        """Make room for a delivery of a view. False where the same one waits or failed, or an unknown outcome blocks.
+
+        What the receiver has refused it is not asked again until there is something else to say, or a person asks.
+        """
+        of = stored.log_id, connection.id
+        standing, failed = self._standing.get(of), self._failed.get(of, [])
+        if standing is not None and (not gives_way(standing) or _says(standing, view_hash)):
             return False
-        self._tenant.work.end_delivery(self._tx, standing.delivery_id, DeliveryState.SUPERSEDED, self._now)
-        return True
+        others = [row for row in failed if not _says(row, view_hash)]
+        for row in others if standing is None else [*others, standing]:
+            self._tenant.work.end_delivery(self._tx, row.delivery_id, DeliveryState.SUPERSEDED, self._now)
+        return len(others) == len(failed)
 
     def _ask_for_record(self, stored: StoredLog, connection: Connection) -> None:
         """A consent names a reader whose system has no record of the child: to make one is for a person."""
@@ -346,6 +354,16 @@ NO_RECORD = NewHold(
 
 RELEASABLE = frozenset({"address_protected", "free_text_unread"})
 """Reasons in a log itself in spite of which a person may let it go as it stands. All others end with their reason."""
+
+
+PASSING = frozenset({"not_configured", "record_in_quarantine"})
+"""Errors of deliveries that end without anybody telling the hub: what failed by them is tried again the next day."""
+
+
+def _says(row: Row[Any], view_hash: str) -> bool:
+    """Tell whether a delivery stands for a view: it waits, or it ended badly by what would only do so again."""
+    waits = row.state is DeliveryState.READY or row.error_class not in PASSING
+    return bool(row.view_hash == view_hash and waits)
 
 
 def _hold(stop: Stop) -> NewHold:

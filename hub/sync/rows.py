@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row, select
 
-from hub.engine.occurrences import Occurrence, Plan
+from hub.engine.occurrences import Busy, Occurrence, Plan
 from hub.engine.port import Task
 from hub.store.database import Database
 from hub.store.events import Action, append
@@ -79,22 +79,33 @@ class SyncRows:
         with self._db.read() as tx:
             return self._of(connection).work.planned_until(tx, connection, whys)
 
-    def busy(self, name: str) -> bool:
-        """Tell whether a run of the schedule's connection waits or runs."""
-        connection, _ = _schedule(name)
+    def busy(self, name: str) -> Busy | None:
+        """Return what a schedule is busy with; other runs of its connection do not count."""
+        connection, whys = _schedule(name)
         with self._db.read() as tx:
-            return self._of(connection).work.busy(tx, connection)
+            states = self._of(connection).work.open_runs(tx, connection, whys)
+        if RunState.QUEUED in states:
+            return "waits"
+        return "runs" if states else None
 
     def book(self, name: str, plan: Plan) -> Iterable[Task]:
-        """Write down what became due, and what was missed; return the runs that this call made."""
+        """Write down what became due, and what was missed; return the runs that this call made.
+
+        An occurrence that is missed because a run waits is that one's time to try again.
+        """
         connection, whys = _schedule(name)
         tenant = self._of(connection)
-        now, queue = tenant.now(), tenant.work.queue_run
+        now, work = tenant.now(), tenant.work
         with self._db.write() as tx:
             for missed in plan.missed:
-                occurrence = missed.occurrence
-                tenant.work.miss_run(tx, connection, occurrence.id, occurrence.planned_at, missed.why, now)
-            made = [queue(tx, connection, each.id, _why(each, now, whys), each.planned_at, now) for each in plan.run]
+                each = missed.occurrence
+                new = work.miss_run(tx, connection, each.id, whys[0], each.planned_at, missed.why, now)
+                if new and missed.why == "overlap":
+                    work.hasten(tx, connection, whys, now)
+            made = [
+                work.queue_run(tx, connection, each.id, _why(each, now, whys), each.planned_at, now)
+                for each in plan.run
+            ]
         return [Task(RUNS.kind, run_id) for run_id in made if run_id]
 
     def sweep(self, now: datetime) -> Iterable[Task]:

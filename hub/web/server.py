@@ -61,8 +61,11 @@ class _SafeHeaders:
         await self._app(scope, receive, send_safely)
 
 
-def status_app(reports: Reports, tenants: Mapping[str, tuple[str, Sequence[str]]], clock: Clock) -> FastAPI:
-    """Return the app: `/` and its style. `tenants` gives each municipality's name and connections, by its number."""
+def status_app(reports: Reports, tenants: Mapping[str, tuple[str, Sequence[str], str]], clock: Clock) -> FastAPI:
+    """Return the app: `/` and its style.
+
+    `tenants` gives each municipality's name, connections and archive by its number; an empty archive is none.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[LOOPBACK, "localhost"], www_redirect=False)
     app.add_middleware(_SafeHeaders)
@@ -74,8 +77,8 @@ def status_app(reports: Reports, tenants: Mapping[str, tuple[str, Sequence[str]]
         language = choose(lang, request.headers.get("accept-language", ""))
         words, now = WORDS[language], clock.now()
         shown = [
-            municipality(name, reports.status(number, connections, now), reports.inbox(number), now)
-            for number, (name, connections) in tenants.items()
+            municipality(name, reports.status(number, connections, now, archive), reports.inbox(number), now)
+            for number, (name, connections, archive) in tenants.items()
         ]
         page = pages.get_template("status.html")
         languages = {code: NAMES[code] for code in LANGUAGES}
@@ -90,7 +93,10 @@ def serve_status(hub: Hub, port: int = 8080) -> None:
 
     Prints one line with the address. Raises PortNotFree.
     """
-    tenants = {number: (tenant.name, list(tenant.connections)) for number, tenant in hub.tenants.items()}
+    tenants = {
+        number: (tenant.name, list(tenant.connections), tenant.archive.id if tenant.archive else "")
+        for number, tenant in hub.tenants.items()
+    }
     app = status_app(Reports(hub.db, hub.settings.archive_alarms), tenants, system_clock())
     quiet = uvicorn.Config(
         app, log_config=None, log_level="warning", access_log=False, lifespan="off", ws="none", server_header=False,

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from hub.operate.report import ConnectionStatus, InboxItem, TenantStatus
-from hub.store.connections import StopCode
+from hub.operate.words import decides
+from hub.store.connections import Stop, StopCode
 from hub.store.tables import RunState
 from hub.web.words import WORDS
 
@@ -70,6 +71,15 @@ class ConnectionRow:
 
 
 @dataclass(frozen=True)
+class StuckRow:
+    """A change that was not sent: its connection, the code of what went wrong, and the command that decides on it."""
+
+    name: str
+    code: str
+    command: str
+
+
+@dataclass(frozen=True)
 class WaitingRow:
     """What waits for one role: how much of each kind, and since when the oldest."""
 
@@ -81,7 +91,11 @@ class WaitingRow:
 
 @dataclass(frozen=True)
 class Municipality:
-    """One municipality on the page. `held` counts open holds by the key of the reason's words."""
+    """One municipality on the page. `held` counts open holds by the key of the reason's words.
+
+    `archive` is told where something stops it. `stuck` are the oldest changes that were not sent, `more` how many there
+    are beside them by connection.
+    """
 
     name: str
     number: str
@@ -90,6 +104,9 @@ class Municipality:
     held: Mapping[str, int]
     waiting: tuple[WaitingRow, ...]
     open: int
+    archive: Verdict | None
+    stuck: tuple[StuckRow, ...]
+    more: Mapping[str, int]
 
 
 def municipality(name: str, status: TenantStatus, inbox: Sequence[InboxItem], now: datetime) -> Municipality:
@@ -97,16 +114,26 @@ def municipality(name: str, status: TenantStatus, inbox: Sequence[InboxItem], no
     rows = tuple(
         ConnectionRow(each.connection.rpartition("/")[2], verdict(each, now), each) for each in status.connections
     )
-    return Municipality(name, status.tenant, status, rows, held_in_words(inbox), waiting_by_decider(inbox), len(inbox))
+    stuck = [StuckRow(row.name, each.code, decides(each)) for row in rows for each in row.status.stuck_first]
+    more = {row.name: row.status.failed - len(row.status.stuck_first) for row in rows if row.status.stuck_first}
+    return Municipality(
+        name=name,
+        number=status.tenant,
+        status=status,
+        connections=rows,
+        held=held_in_words(inbox),
+        waiting=waiting_by_decider(inbox),
+        open=len(inbox),
+        archive=stopped(status.archive_stop) if status.archive_stop else None,
+        stuck=tuple(stuck),
+        more={name: left for name, left in more.items() if left},
+    )
 
 
 def verdict(status: ConnectionStatus, now: datetime) -> Verdict:
     """Return how a connection stands: what stops it, then the gravest first."""
-    if status.stop is not None and status.stop.code is StopCode.PAUSED:
-        return Verdict("wait", "paused", by=status.stop.by)
     if status.stop is not None:
-        kind: Literal["wait", "bad"] = "bad" if status.stop.code is StopCode.BREAKER_OPEN else "wait"
-        return Verdict(kind, str(status.stop.code), until=status.stop.until)
+        return stopped(status.stop)
     if status.last_run in (RunState.FAILED, RunState.HELD):
         return Verdict("bad", "run_failed", error_word(status.last_error), status.last_error)
     if status.failed:
@@ -123,6 +150,13 @@ def verdict(status: ConnectionStatus, now: datetime) -> Verdict:
     if status.unknown:
         return Verdict("wait", "look_up")
     return Verdict("ok", "ok" if status.last_run == RunState.DONE else "running")
+
+
+def stopped(stop: Stop) -> Verdict:
+    """Return what stops a connection, or the archive."""
+    if stop.code is StopCode.PAUSED:
+        return Verdict("wait", "paused", by=stop.by)
+    return Verdict("bad" if stop.code is StopCode.BREAKER_OPEN else "wait", str(stop.code), until=stop.until)
 
 
 def error_word(code: str) -> str:

@@ -177,6 +177,17 @@ def test_sync_status_inbox_and_trace_tell_what_happened(site: Site) -> None:
     assert "Nothing is known" in site.hub("trace", "no-such-id").stderr
 
 
+def test_a_short_listing_is_taken_for_whole_by_a_named_person_alone(synced: Site) -> None:
+    """Without a connection, a person and a reason it is refused with what it takes; with them it is a run like any."""
+    for given in (["--who", "drift-1"], ["vigilo", "--who", "drift-1"], ["vigilo", "--why", "Nedlagd"]):
+        refused = synced.hub("sync", *given, "--accept-short-listing")
+        assert (refused.returncode, "takes its name, --who and --why" in refused.stderr) == (1, True)
+    taken = synced.hub("sync", "vigilo", "--accept-short-listing", "--who", "drift-1", "--why", "Skulen er nedlagd")
+    assert taken.returncode == 0, taken.stderr
+    with sqlite3.connect(synced.folder / "hub.db") as db:
+        assert db.execute("select count(*) from runs where why = 'short_listing' and state = 'done'").fetchone() == (1,)
+
+
 def test_a_trace_leads_from_the_run_to_the_archive(synced: Site) -> None:
     """By a run's id the logs that it changed are told, and by a record's those of its log, to the archive's proof."""
     with sqlite3.connect(synced.folder / "hub.db") as db:

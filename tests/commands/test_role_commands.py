@@ -108,6 +108,16 @@ def test_a_difference_is_closed_by_whoever_runs_the_hub(office: Office) -> None:
     assert _states(office, differences) == ["closed"]
 
 
+def test_a_record_in_quarantine_is_closed_by_whoever_runs_the_hub(office: Office) -> None:
+    """The leader of the unit is refused, and the record stays; the operator closes it."""
+    asked = ("inbox", "close", "kept-1", *WHY, "--who")
+    _refused(office, office.hub(*asked, "leiar-1"), "quarantine/kept-1")
+    assert _states(office, quarantine) == ["open"]
+    assert office.hub(*asked, "it-1").output == "Closed.\n"
+    assert _states(office, quarantine) == ["dismissed"]
+    assert "person:quarantine:dismissed" in office.all_events()
+
+
 def test_a_difference_about_a_log_that_is_gone_is_closed_all_the_same(office: Office) -> None:
     """A log that does not open keeps no operator from closing what a count found about it."""
     with office.store() as db, db.write() as tx:

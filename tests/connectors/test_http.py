@@ -67,6 +67,10 @@ def _send(http: Http) -> Reply:
     return http.send("PATCH", "/logs/1", BODY, {"Idempotency-Key": "key-1"})
 
 
+def _send_by_key(http: Http) -> Reply:
+    return http.send("PATCH", "/logs/1", BODY, {"Idempotency-Key": "key-1"}, repeatable=True)
+
+
 def _get(http: Http) -> Reply:
     return http.get("/logs")
 
@@ -146,16 +150,17 @@ def test_a_used_key_after_a_lost_answer_tells_the_outcome(moment: Time) -> None:
     used = httpx.Response(409, json={"type": "key-used"}, headers={"Content-Type": "application/problem+json"})
     respx.put(f"{BASE}/logs/1").mock(side_effect=[httpx.ReadError("gone"), used])
     with _client(BASE, moment) as http, pytest.raises(KeyUsed):
-        http.send("PUT", "/logs/1", BODY, {})
+        http.send("PUT", "/logs/1", BODY, {}, repeatable=True)
 
 
 @pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize("call", [_send, _send_by_key])
 @respx.mock
-def test_a_change_that_a_gateway_lost_may_have_been_taken_in(moment: Time, status: int) -> None:
+def test_a_change_that_a_gateway_lost_may_have_been_taken_in(moment: Time, status: int, call: Call) -> None:
     """For a change, 502 and 504 say only that a gateway got no answer: the outcome is unknown."""
-    respx.patch(f"{BASE}/logs/1").respond(status)
+    respx.patch(f"{BASE}/logs/1").respond(status, headers={"Retry-After": "1"})
     with _client(BASE, moment) as http, pytest.raises(OutcomeUnknown) as caught:
-        _send(http)
+        call(http)
     assert caught.value.code == f"http_{status}"
 
 
@@ -223,7 +228,7 @@ def test_a_lost_answer_does_not_make_the_next_attempt_early(moment: Time) -> Non
     lost, busy = httpx.ReadError("gone"), httpx.Response(429, headers={"Retry-After": "3600"})
     route = respx.patch(f"{BASE}/logs/1").mock(side_effect=[lost, busy, httpx.Response(200)])
     with _client(BASE, moment) as http, pytest.raises(OutcomeUnknown):
-        _send(http)
+        _send_by_key(http)
     assert (moment.slept, route.call_count) == ([0.25], 2)
 
 
@@ -233,7 +238,7 @@ def test_a_lost_answer_and_then_a_short_wait(moment: Time) -> None:
     lost, busy = httpx.ReadError("gone"), httpx.Response(503, headers={"Retry-After": "5"})
     respx.patch(f"{BASE}/logs/1").mock(side_effect=[lost, busy, httpx.Response(200)])
     with _client(BASE, moment) as http:
-        assert _send(http).status == 200
+        assert _send_by_key(http).status == 200
     assert moment.slept == [0.25, 5.0]
 
 
@@ -427,7 +432,7 @@ def test_a_connection_that_breaks_is_tried_three_times(moment: Time, broken: Scr
 def test_a_lost_answer_to_a_change_is_unknown_and_keeps_its_key(moment: Time, broken: Script) -> None:
     """All attempts carry the same idempotency key and the same body, and the last word is that nobody knows."""
     with Wire([broken]) as wire, _client(wire.url, moment) as http, pytest.raises(OutcomeUnknown) as caught:
-        _send(http)
+        _send_by_key(http)
     assert caught.value.code == ("connection_reset" if broken is reset else "connection_lost")
     assert wire.header("idempotency-key") == ["key-1"] * 3
     assert {request.partition(b"\r\n\r\n")[2] for request in wire.requests} == {wire.requests[0].split(b"\r\n\r\n")[1]}
@@ -436,22 +441,63 @@ def test_a_lost_answer_to_a_change_is_unknown_and_keeps_its_key(moment: Time, br
 def test_a_change_goes_through_on_its_second_attempt(moment: Time) -> None:
     """One lost answer is mended inside the call."""
     with Wire([hang_up, answer(200, {"versjon": 2})]) as wire, _client(wire.url, moment) as http:
-        assert _send(http).json() == {"versjon": 2}
+        assert _send_by_key(http).json() == {"versjon": 2}
     assert wire.header("idempotency-key") == ["key-1"] * 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [hang_up, reset, sending(raw(200, b"{}" * 50)[:-30]), answer(500), answer(500, retry_after="1"), answer(503)],
+    ids=["hung up", "reset", "cut off", "500", "500 with a time", "503 without one"],
+)
+def test_a_change_that_may_be_in_is_never_sent_again(moment: Time, fault: Script) -> None:
+    """Unless repeating it is said to be safe, one attempt is all, whatever the limits allow: only a look can tell."""
+    with Wire([fault, answer(200, {})]) as wire, _client(wire.url, moment) as http:
+        with pytest.raises(OutcomeUnknown):
+            _send(http)
+        assert len(wire.requests) == 1
+    assert moment.slept == []
+
+
+@pytest.mark.parametrize("away", [answer(429), answer(429, retry_after="1"), answer(503, retry_after="1")])
+def test_a_change_that_was_turned_away_is_sent_again(moment: Time, away: Script) -> None:
+    """What says that it took nothing in leaves nothing unknown."""
+    with Wire([away, answer(200, {})]) as wire, _client(wire.url, moment) as http:
+        assert _send(http).status == 200
+        assert len(wire.requests) == 2
+
+
+def test_a_change_that_never_left_is_tried_again(moment: Time) -> None:
+    """Where nobody listens there are three attempts, and nothing is unknown."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with _client(url, moment) as http, pytest.raises(Unavailable):
+        _send(http)
+    assert moment.slept == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("fault", [answer(500), hang_up])
+@pytest.mark.parametrize("call", [_send, lambda http: http.send_once("POST", "/logs", BODY)])
+def test_a_token_that_can_t_be_had_leaves_no_change_unknown(moment: Time, fault: Script, call: Call) -> None:
+    """Without a token no change leaves, so that there is nothing to look up."""
+    with Wire([fault]) as tokens, Wire([answer(200, {})]) as wire:
+        with _client(wire.url, moment, _credentials(tokens.url)) as http, pytest.raises(Unavailable):
+            call(http)
+        assert wire.requests == []
 
 
 @pytest.mark.parametrize("after", [answer(412), answer(401), answer(404), answer(503, retry_after="60")])
 def test_what_follows_a_lost_answer_does_not_hide_it(moment: Time, after: Script) -> None:
     """A change whose answer was lost may be what the next attempt trips over: it is looked up, not judged by that."""
     with Wire([hang_up, after]) as wire, _client(wire.url, moment) as http, pytest.raises(OutcomeUnknown):
-        _send(http)
+        _send_by_key(http)
     assert len(wire.requests) == 2
 
 
 def test_a_refusal_after_a_lost_answer_is_a_refusal(moment: Time) -> None:
     """The same change is refused the same way each time, so the first was not taken in either."""
     with Wire([hang_up, answer(422)]) as wire, _client(wire.url, moment) as http, pytest.raises(Refused):
-        _send(http)
+        _send_by_key(http)
 
 
 def _head_first(data: bytes) -> Script:
@@ -551,6 +597,10 @@ class Noting:
             raise Waiting("paused", "a person has paused it", "resume", NOW)
         self.told.append("enter")
 
+    def look(self) -> None:
+        """Write it down."""
+        self.told.append("look")
+
     def succeeded(self) -> None:
         """Write it down."""
         self.told.append("well")
@@ -562,17 +612,16 @@ class Noting:
 
 @respx.mock
 def test_every_attempt_passes_the_gate_and_tells_how_it_went(moment: Time) -> None:
-    """Each retry, and the question for a token; an answer of any kind is well, trouble and lost answers are not."""
+    """Each retry; an answer of any kind is well, trouble and lost answers are not. A token given out tells nothing."""
     respx.post(TOKEN_URL).respond(200, json=TOKEN)
     replies: list[httpx.Response | Exception] = [httpx.Response(503), httpx.ReadError("gone"), httpx.Response(422)]
     respx.patch(f"{BASE}/logs/1").mock(side_effect=replies)
     gate = Noting()
     http = Http(BASE, _credentials(), QUICK, moment.clock(), gate)
     with pytest.raises(Refused):
-        _send(http)
+        _send_by_key(http)
     http.close()
-    lost = ["enter", "connection_lost"]
-    assert gate.told == ["enter", "well", "enter", "http_503", *lost, "enter", "well"]
+    assert gate.told == ["look", "enter", "http_503", "enter", "connection_lost", "enter", "well"]
 
 
 @respx.mock

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from hub.connectors.base import (
 from hub.connectors.http import Limits
 from hub.connectors.relaylog import SPEC, RelayLogs, Settings
 from hub.mappings import load_shipped
+from hub.relaylog.nationalid import generate
 from tests.connectors.conftest import Time
 from tests.connectors.wire import Script, Wire, answer, hang_up
 from tests.faults.children import SOURCE
@@ -31,6 +34,7 @@ from tests.faults.house import OtherSide
 
 Tree = dict[str, Any]
 RECORD = {"id": "A-1", "version": "3", "body": {"status": "active"}}
+NUMBER = generate(Random(1), date(2015, 3, 2))  # noqa: S311 - the same number every time
 CLIENT = {"token_url": "http://127.0.0.1:1/token", "client_id": "c", "client_secret": "made-up"}
 
 
@@ -42,7 +46,6 @@ def _at(url: str, moment: Time, repeat: Repeat = "look_up", **more: Any) -> Iter
         yield system
     finally:
         system._http.close()
-        system._sending.close()
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +135,32 @@ def test_a_broken_record_stops_no_other(moment: Time, broken: Tree) -> None:
     assert [(found.code, found.data != b"") for found in read.unreadable] == [("no_record", True)]
 
 
+@pytest.mark.parametrize(
+    ("found_id", "own"),
+    [
+        ("b", True),
+        ("A 1/ø", True),
+        ("i" * 200, True),
+        (NUMBER, False),
+        (f"log-{NUMBER}", False),
+        ("i" * 201, False),
+        ("b\n", False),
+        ("\ud800", False),
+        ("", False),
+        (7, False),
+    ],
+)
+def test_a_broken_record_is_known_by_its_own_id(moment: Time, found_id: object, own: bool) -> None:
+    """Where a plain id came with it; what is no id, or tells who it is about, is known by its content."""
+    page = _page("a", "b", "c", "d")
+    page["records"][1] |= {"version": 3, "id": found_id}
+    with Wire([answer(200, page)]) as wire, _at(wire.url, moment) as system:
+        (found,) = next(iter(system.pages())).unreadable
+    assert found.own_id == own
+    assert (found.id == found_id) == own
+    assert NUMBER not in found.id
+
+
 @pytest.mark.parametrize("reply", [RECORD | {"id": "B-2"}, {"id": "A-1"}, {}])
 def test_an_answer_that_is_another_record(moment: Time, reply: Tree) -> None:
     """What is not the record that was asked for is no answer."""
@@ -174,6 +203,15 @@ def test_a_key_that_was_used_changes_nothing(other: OtherSide, moment: Time) -> 
         with pytest.raises(Stale):
             system.update(Outgoing(outgoing.before, outgoing.after, "k-3"))
         assert system.fetch(outgoing.before.id).version == "2"
+
+
+@pytest.mark.parametrize("repeat", ["look_up", "never"])
+def test_a_fault_of_the_system(moment: Time, repeat: Repeat) -> None:
+    """Where no key is refused, what a system does in its own fault is unknown, and nothing is sent again by itself."""
+    with Wire([answer(500)]) as wire, _at(wire.url, moment, repeat) as system:
+        with pytest.raises(OutcomeUnknown):
+            system.update(Outgoing(SourceRecord("A/1", "3", {}), {"status": "active"}, "k-1"))
+        assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize(("repeat", "sent"), [("key", 3), ("look_up", 1), ("never", 1)])

@@ -253,18 +253,27 @@ def test_no_answer_to_a_change_passes_for_a_receipt(
     assert set(wire.header("if-match")[1:]) == {'"4"'}
 
 
-def test_a_change_whose_answer_was_lost_on_the_way_is_made_once(sandbox: Sandbox, moment: Time) -> None:
-    """Samspill takes the change in, the answer is lost, and the second attempt with the same key finds it made."""
+@pytest.mark.parametrize(
+    ("instead", "step"), [(b"", "4.1"), (raw(500), "4.2"), (raw(503), "4.3")], ids=["cut off", "500", "503"]
+)
+def test_a_change_whose_answer_was_lost_is_sent_once_and_looked_up(
+    sandbox: Sandbox, moment: Time, instead: bytes, step: str
+) -> None:
+    """Samspill takes a change in and its answer is lost, or tells of a fault: it is sent once, and a look finds it."""
     with _at(sandbox, moment) as direct:
         before = _some(direct)
     count, secret = len(sandbox.world.received), sandbox.credentials["samspill"]["client_secret"]
+    change = Outgoing(before, _with(before, step=step), f"key-{step}")
     with (
-        Wire([handing_on(sandbox.urls["samspill"], losing=b"PUT")]) as wire,
+        Wire([handing_on(sandbox.urls["samspill"], losing=b"PUT", instead=instead)]) as wire,
         _samspill(wire.url, moment, secret) as samspill,
     ):
-        accepted = samspill.update(Outgoing(before, _with(before, step="2.9"), "key-lost"))
-    assert accepted.record.tree["step"] == "2.9"
-    assert [entry.idempotency_key for entry in sandbox.world.received[count:]] == ["key-lost"]
+        with pytest.raises(OutcomeUnknown):
+            samspill.update(change)
+        assert sum(request.startswith(b"PUT") for request in wire.requests) == 1
+        assert samspill.fetch(before.id).tree["step"] == step
+    assert [entry.idempotency_key for entry in sandbox.world.received[count:]] == [f"key-{step}"]
+    assert moment.slept == []
 
 
 OWN = PlanSettings(type="INDIVIDUELL_PLAN", guardian_role="FORESATT", participant_role="DELTAKER")

@@ -376,14 +376,24 @@ def test_an_answer_without_a_status_address_is_no_answer(moment: Time, reply: Sc
     assert caught.value.code == "no_status"
 
 
-def test_a_change_whose_answer_was_lost_on_the_way_is_made_once(sandbox: Sandbox, moment: Time) -> None:
-    """Vigilo takes the change in, the answer is lost, and the second attempt with the same key finds it made."""
+@pytest.mark.parametrize(
+    ("instead", "step"), [(b"", "4.1"), (raw(500), "4.2"), (raw(503), "4.3")], ids=["cut off", "500", "503"]
+)
+def test_a_change_whose_answer_was_lost_is_sent_once_and_looked_up(
+    sandbox: Sandbox, moment: Time, instead: bytes, step: str
+) -> None:
+    """Vigilo takes a change in and its answer is lost, or tells of a fault: it is sent once, and a look finds it."""
     with _at(sandbox, moment) as direct:
         before = _some(direct)
-    count = len(sandbox.world.received)
-    with Wire([handing_on(sandbox.urls["vigilo"], losing=b"PATCH")]) as wire:
-        secret = sandbox.credentials["vigilo"]["client_secret"]
-        with _vigilo(wire.url, moment, wire.url + TOKEN_PATH, secret) as vigilo:
-            accepted = vigilo.update(Outgoing(before, _with(before, steg="2.9"), "key-lost"))
-    assert accepted.record.tree["steg"] == "2.9"
-    assert [entry.idempotency_key for entry in sandbox.world.received[count:]] == ["key-lost"]
+    count, secret = len(sandbox.world.received), sandbox.credentials["vigilo"]["client_secret"]
+    change = Outgoing(before, _with(before, steg=step), f"key-{step}")
+    with (
+        Wire([handing_on(sandbox.urls["vigilo"], losing=b"PATCH", instead=instead)]) as wire,
+        _vigilo(wire.url, moment, wire.url + TOKEN_PATH, secret) as vigilo,
+    ):
+        with pytest.raises(OutcomeUnknown):
+            vigilo.update(change)
+        assert sum(request.startswith(b"PATCH") for request in wire.requests) == 1
+        assert vigilo.fetch(before.id).tree["steg"] == step
+    assert [entry.idempotency_key for entry in sandbox.world.received[count:]] == [f"key-{step}"]
+    assert moment.slept == []

@@ -126,8 +126,8 @@ def dripping(data: bytes, after: int, seconds: float) -> Script:
     return drip
 
 
-def handing_on(url: str, *, losing: bytes) -> Script:
-    """Hand every request on to the server at a URL, and lose the answer to the first with this method."""
+def handing_on(url: str, *, losing: bytes, instead: bytes = b"") -> Script:
+    """Hand every request on to the server at a URL; the first with this method gets other bytes, or none, as answer."""
     host, _, port = url.removeprefix("http://").partition(":")
     lost: list[bytes] = []
 
@@ -137,6 +137,7 @@ def handing_on(url: str, *, losing: bytes) -> Script:
             reply = b"".join(iter(lambda: upstream.recv(65536), b""))
         if request.startswith(losing) and not lost:
             lost.append(request)
+            connection.sendall(instead)
         else:
             connection.sendall(reply)
 

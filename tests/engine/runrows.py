@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import func, insert, select
 
-from hub.engine.occurrences import Every, Plan, Timing
+from hub.engine.occurrences import Busy, Every, Plan, Timing
 from hub.engine.port import Task
 from hub.store.database import Database, upsert
 from hub.store.leases import RUNS, claim, due, free_dead, release
@@ -36,12 +36,13 @@ class RunRows:
         with self.db.read() as tx:
             return tx.scalar(select(func.max(runs.c.planned_at)).where(runs.c.connection == connection))
 
-    def busy(self, connection: str) -> bool:
-        """Ask for an open row."""
+    def busy(self, connection: str) -> Busy | None:
+        """Ask for the open rows."""
         open_states = (RunState.QUEUED, RunState.RUNNING)
         with self.db.read() as tx:
-            found = select(runs.c.run_id).where(runs.c.connection == connection, runs.c.state.in_(open_states))
-            return tx.scalar(found.limit(1)) is not None
+            found = select(runs.c.state).where(runs.c.connection == connection, runs.c.state.in_(open_states))
+            states = set(tx.scalars(found))
+        return "waits" if RunState.QUEUED in states else "runs" if states else None
 
     def book(self, connection: str, plan: Plan) -> Iterable[Task]:
         """Insert what is not there yet."""

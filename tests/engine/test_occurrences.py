@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.engine.occurrences import Cron, CronError, Every, Missed, Plan, Timing, occurrences, plan
+from hub.engine.occurrences import Busy, Cron, CronError, Every, Missed, Plan, Timing, occurrences, plan
 
 OSLO = ZoneInfo("Europe/Oslo")
 VIGILO = "100000008/vigilo"  # a made-up municipality
@@ -153,7 +154,7 @@ def test_an_interval_without_end_or_zone_is_refused(step: timedelta, zone: timez
 
 def test_nothing_due_is_no_plan() -> None:
     """Between two occurrences nothing runs and nothing is missed."""
-    assert plan(VIGILO, _daily(), _utc(6, 1, 1), _utc(6, 2), busy=False) == Plan((), ())
+    assert plan(VIGILO, _daily(), _utc(6, 1, 1), _utc(6, 2), busy=None) == Plan((), ())
 
 
 @pytest.mark.parametrize(
@@ -166,26 +167,50 @@ def test_nothing_due_is_no_plan() -> None:
 )
 def test_catching_up(catch_up: str, run: str, missed: str, why: str) -> None:
     """After three days' silence: those in time, the latest alone, or all; what does not run is missed by name."""
-    found = plan(VIGILO, _daily(catch_up=catch_up), _utc(6, 1, 1), _utc(6, 4, 1, 5), busy=False)
+    found = plan(VIGILO, _daily(catch_up=catch_up), _utc(6, 1, 1), _utc(6, 4, 1, 5), busy=None)
     assert " ".join(str(each.planned_at.day) for each in found.run) == run
     assert " ".join(str(each.occurrence.planned_at.day) for each in found.missed) == missed
     assert {each.why for each in found.missed} == ({why} if why else set())
 
 
-def test_a_late_one_is_missed_where_nothing_is_caught_up() -> None:
-    """With `none`, an occurrence noticed eleven minutes late does not run; with `latest` it does."""
+@pytest.mark.parametrize(("grace", "why"), [(10, ["late"]), (11, [])])
+def test_a_late_one_is_missed_where_nothing_is_caught_up(grace: int, why: list[str]) -> None:
+    """With `none`, an occurrence noticed later than the grace does not run; with `latest` it does."""
     since, now = _utc(6, 1, 1), _utc(6, 2, 1, 11)
-    assert [each.why for each in plan(VIGILO, _daily(catch_up="none"), since, now, busy=False).missed] == ["late"]
-    assert len(plan(VIGILO, _daily(catch_up="latest"), since, now, busy=False).run) == 1
+    none, latest = (
+        replace(_daily(catch_up=policy), misfire_grace=timedelta(minutes=grace)) for policy in ("none", "latest")
+    )
+    assert [each.why for each in plan(VIGILO, none, since, now, busy=None).missed] == why
+    assert len(plan(VIGILO, latest, since, now, busy=None).run) == 1
 
 
-@pytest.mark.parametrize(("overlap", "runs"), [("wait", 1), ("skip", 0)])
-def test_overlap_waits_or_skips(overlap: str, runs: int) -> None:
-    """While the last run still runs, the next waits in line or is missed with that reason."""
-    found = plan(VIGILO, _daily(overlap=overlap), _utc(6, 1, 1), _utc(6, 2, 1), busy=True)
+def test_of_several_in_time_the_latest_runs() -> None:
+    """Five of an interval of a minute, noticed together and all within the grace, are one reading."""
+    timing = Timing(Every(timedelta(minutes=1)), catch_up="none")
+    found = plan(VIGILO, timing, _utc(6, 1, 8), _utc(6, 1, 8, 5), busy=None)
+    assert [each.planned_at for each in found.run] == [_utc(6, 1, 8, 5)]
+    assert [each.why for each in found.missed] == ["superseded"] * 4
+
+
+@pytest.mark.parametrize(
+    ("overlap", "busy", "runs"),
+    [("wait", None, 1), ("wait", "runs", 1), ("wait", "waits", 0), ("skip", None, 1), ("skip", "runs", 0),
+     ("skip", "waits", 0)],
+)  # fmt: skip
+@pytest.mark.parametrize("catch_up", ["none", "latest", "all"])
+def test_overlap_waits_or_skips(overlap: str, busy: Busy | None, runs: int, catch_up: str) -> None:
+    """While the last run runs, the next waits in line or is missed with that reason; behind one that waits, none is."""
+    timing = _daily(overlap=overlap, catch_up=catch_up)
+    found = plan(VIGILO, timing, _utc(6, 1, 1), _utc(6, 2, 1), busy=busy)
     assert len(found.run) == runs
     assert [each.why for each in found.missed] == ["overlap"] * (1 - runs)
     assert all(isinstance(each, Missed) for each in found.missed)
+
+
+def test_what_is_late_and_overlaps_is_late_where_nothing_is_caught_up() -> None:
+    """Of those that pass while a run waits, the ones that would not have run anyway say why."""
+    found = plan(VIGILO, _daily(catch_up="none"), _utc(6, 1, 1), _utc(6, 3, 1, 5), busy="waits")
+    assert (found.run, [each.why for each in found.missed]) == ((), ["late", "overlap"])
 
 
 def test_a_plan_waits_for_the_start_with_jitter() -> None:
@@ -194,8 +219,8 @@ def test_a_plan_waits_for_the_start_with_jitter() -> None:
     (due,) = occurrences(VIGILO, timing, _utc(6, 1, 2), _utc(6, 2, 2))
     assert due.starts_at > due.planned_at
     before = due.starts_at - timedelta(seconds=1)
-    assert plan(VIGILO, timing, _utc(6, 1, 2), before, busy=False).run == ()
-    assert plan(VIGILO, timing, _utc(6, 1, 2), due.starts_at, busy=False).run == (due,)
+    assert plan(VIGILO, timing, _utc(6, 1, 2), before, busy=None).run == ()
+    assert plan(VIGILO, timing, _utc(6, 1, 2), due.starts_at, busy=None).run == (due,)
 
 
 def _utc(month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 from sqlalchemy import insert
 from structlog.testing import capture_logs
 
 from hub.engine.occurrences import Every, Timing
+from hub.engine.port import Task
 from hub.engine.ticker import Ticker
 from hub.store.database import Database, open_database
 from hub.store.tables import RunState, runs
@@ -39,6 +41,28 @@ def test_what_fell_due_while_the_hub_was_down_is_caught_up(db: Database) -> None
     Ticker(rows, {VIGILO: timing}, lambda: last + timedelta(hours=3.5), _no_line).tick(VIGILO)
     assert states(db) == {RunState.DONE: 1, RunState.QUEUED: 1, RunState.MISSED: 2}
     assert rows.planned_until(VIGILO) == last + timedelta(hours=3)
+
+
+def test_while_a_run_waits_no_other_is_put_behind_it(db: Database) -> None:
+    """Twenty intervals in which no worker takes anything leave one run in line, and nineteen that say they were missed.
+
+    When it is done, the next is booked again.
+    """
+    begun = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+    at = begun
+    line: list[str] = []
+    timing = Timing(Every(timedelta(minutes=15)))
+    rows = RunRows(db, lambda _row, _stopping: None)
+    ticker = Ticker(rows, {VIGILO: timing}, lambda: at, lambda _kind, row_id: line.append(row_id))
+    for _ in range(20):
+        at += timedelta(minutes=15)
+        ticker.tick(VIGILO)
+    assert states(db) == {RunState.QUEUED: 1, RunState.MISSED: 19}
+    rows.work(Task("run", line[0]), Event())
+    at += timedelta(minutes=15)
+    ticker.tick(VIGILO)
+    assert states(db) == {RunState.DONE: 1, RunState.QUEUED: 1, RunState.MISSED: 19}
+    assert len(line) == 2
 
 
 def test_a_clock_that_cannot_reach_the_rows_goes_on(tmp_path: Path) -> None:

@@ -292,7 +292,6 @@ class House:
                     connector = hub.connection(name)[1].connector
                     assert isinstance(connector, RelayLogs)
                     connector._http.close()
-                    connector._sending.close()
 
     # --- work ----------------------------------------------------------------------------------------------------
 

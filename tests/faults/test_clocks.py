@@ -171,6 +171,8 @@ def test_a_command_that_was_stopped(tmp_path: Path, url: str) -> None:
                 timedelta(seconds=1)
             }
             assert all(row.attempts == (row.state is RunState.DONE) for row in rows if row.state is not RunState.QUEUED)
-        assert missed["none"] == missed["all"] == []  # all were noticed within ten minutes
-        assert len(missed["latest"]) >= 2
-        assert set(missed["latest"]) == {"superseded"}
+        # None is late, for all were noticed within ten minutes; where a run was slow to begin, others passed meanwhile.
+        assert set(missed["all"]) <= {"overlap"}
+        for policy in ("none", "latest"):
+            assert missed[policy].count("superseded") >= 2
+            assert set(missed[policy]) <= {"superseded", "overlap"}

@@ -18,7 +18,8 @@ from sqlalchemy import select
 
 from hub.bootstrap import Hub
 from hub.connectors.base import ConnectorError, Unavailable, Waiting
-from hub.store.tables import BreakerState, connection_state
+from hub.store.tables import BreakerState, connection_state, events
+from tests.connectors.wire import Wire, answer
 from tests.faults.children import Tree
 from tests.faults.house import TENANT, House, house, scale, show, wait_for
 from tests.faults.proxy import Exchange, Proxy, Rule, cut, status
@@ -67,9 +68,11 @@ def _read(hub: Hub, name: str) -> str:
 
 
 @contextmanager
-def _storm(folder: Path, database: str = "", **breaker: object) -> Iterator[tuple[Storm, Proxy, House]]:
+def _storm(
+    folder: Path, database: str = "", client: Tree | None = None, **breaker: object
+) -> Iterator[tuple[Storm, Proxy, House]]:
     """Give a hub with a bad and a good connection, opened twice as in two processes, and the proxy before the bad."""
-    more: dict[str, Tree] = {BAD: {"breaker": breaker}} if breaker else {}
+    more: dict[str, Tree] = {BAD: {**(client or {}), **({"breaker": breaker} if breaker else {})}}
     with ExitStack() as stack:
         _, found, proxies = stack.enter_context(
             house(folder, 1, only=[BAD, GOOD], behind=[BAD], more=more, database=database)
@@ -144,6 +147,37 @@ def test_the_breaker(tmp_path: Path, url: str) -> None:
         assert min(gaps) >= period - 0.05
         state = found.rows(select(connection_state).where(connection_state.c.connection == f"{TENANT}/{BAD}"))[0]
         assert (state.breaker_state, state.failures) == (BreakerState.CLOSED, 0)
+
+
+def test_the_breaker_with_short_tokens(tmp_path: Path, url: str) -> None:
+    """Tokens that are given out all the time keep no breaker closed: the system is tried as seldom as without them."""
+    period, secret = 1.0, tmp_path / "secret"
+    secret.write_text("made-up")
+    with Wire([answer(200, {"access_token": "t", "expires_in": 1})]) as tokens:
+        client = {"token_url": f"{tokens.url}/token", "client_id": "c", "client_secret": f"${{file:{secret}}}"}
+        with _storm(tmp_path, url, client, failures=5, period="1s") as (storm, proxy, found):
+            proxy.rules = (Rule(status(500, {}), "down"),)
+            while (said := storm.once()) != "breaker_open":
+                assert said == "http_500"
+            opened = len(proxy.seen)
+            with storm.raging(6):
+                time.sleep(scale(full=60, short=6))
+                probes = [seen.at for seen in proxy.seen[opened:]]
+                before = _told(found)
+                proxy.rules = ()
+                wait_for(lambda: storm.answers["ok"] > 20, 10)
+            gaps = [later - earlier for earlier, later in pairwise(probes)]
+            show("breaker with tokens", attempts_before=opened, probes=len(probes), tokens=len(tokens.requests))
+            assert opened <= 5
+            assert len(probes) >= 3
+            assert min(gaps) >= period - 0.05
+            assert before == ["hub:connection:broken"]
+            assert _told(found) == ["hub:connection:broken", "hub:connection:mended"]
+
+
+def _told(found: House) -> list[str]:
+    of_connections = events.c.action.like("hub:connection:%")
+    return [row.action for row in found.rows(select(events).where(of_connections).order_by(events.c.event_id))]
 
 
 def test_pause_in_a_storm(tmp_path: Path, url: str) -> None:

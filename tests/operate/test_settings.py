@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
+from hub.bootstrap import Hub
+from hub.engine.occurrences import Cron, Timing
 from hub.operate.settings import HubSettings, NotConfigured, SettingsError, TenantSettings, load_settings
 from hub.operate.settings.model import organisation_number
 from hub.operate.settings.reading import Wrong
 from hub.relaylog.codes import Part, Service
+from hub.service.schedule import timings
+from hub.store.database import open_database
 
 TENANT = "900001002"  # made up, as all numbers here; they pass the mod-11 check
 OTHER = "900001010"
@@ -131,7 +136,25 @@ def test_a_right_folder_becomes_values(folder: Folder) -> None:
     assert (connection.first_contact, connection.deliver, connection.catch_up) == ("hold", False, "latest")
     assert connection.schedule is not None
     assert connection.schedule.every == timedelta(minutes=15)
+    assert (connection.overlap, connection.misfire_grace) == ("wait", timedelta(minutes=10))
     assert connection.own == Letterbox(base_url="https://box.vendor.no/api", secret=SecretStr(SECRET))
+
+
+def test_a_schedule_reaches_the_clock_as_it_is_written(folder: Folder) -> None:
+    """Times with their zone, and what becomes of those that overlap or are noticed late, are the clock's."""
+    written = 'schedule: {cron: "15 5 * * *", zone: Europe/London}\noverlap: skip\nmisfire_grace: 1h\ncatch_up: none'
+    folder.change(FIRST, "schedule: {every: 15m}", written)
+    settings = folder.load()
+    db = open_database(settings.database.get_secret_value())
+    assert timings(Hub(settings, db, {})) == {
+        f"{TENANT}/first": Timing(
+            Cron("15 5 * * *", ZoneInfo("Europe/London")),
+            misfire_grace=timedelta(hours=1),
+            catch_up="none",
+            overlap="skip",
+        )
+    }
+    db.close()
 
 
 def test_relative_paths_start_beside_the_folder(folder: Folder) -> None:
@@ -249,7 +272,17 @@ def test_a_wrong_value_from_outside_is_not_shown(folder: Folder) -> None:
              'Write {every: 15m} or {cron: "15 5 * * *"}'),
         ),
         (FIRST, "{every: 15m}", '{cron: "5 * *"}', f"{FIRST}:7:18: not a cron time. Write five fields"),
+        (FIRST, "{every: 15m}", '{cron: "60 5 * * *"}', f"{FIRST}:7:18: not a cron time. Write five fields"),
+        (FIRST, "{every: 15m}", '{cron: "0 5 * * mon"}', f"{FIRST}:7:18: not a cron time. Write five fields"),
         (FIRST, "{every: 15m}", "{every: 1h, zone: Oslo}", f"{FIRST}:7:29: not a time zone. "),
+        (FIRST, "{every: 15m}", "{every: 15m}\noverlap: queue",
+         f"{FIRST}:8:10: overlap: found 'queue'. Known here: skip, wait"),
+        (FIRST, "{every: 15m}", "{every: 15m}\nmisfire_grace: 10",
+         f"{FIRST}:8:16: not a duration. Write a number and a unit: 30s, 15m, 2h or 1d"),
+        (FIRST, "{every: 15m}", "{every: 15m}\nmisfire_grase: 10m",
+         f"{FIRST}:8:1: unknown key 'misfire_grase'. Did you mean 'misfire_grace'?"),
+        (FIRST, "{every: 15m}", "{every: 15m}\ncatch_up: last",
+         f"{FIRST}:8:11: catch_up: found 'last'. Did you mean 'latest'? Known here: all, latest, none"),
         (FIRST, "{every: 15m}", "{evry: 15m}", f"{FIRST}:7:12: unknown key 'evry'. Did you mean 'every'?"),
         (FIRST, "readers: unit", "readers: unit\ndeliver: ja",
          f"{FIRST}:7:10: deliver: found 'ja'. Write true or false"),

@@ -304,6 +304,25 @@ def test_a_package_from_before_a_restriction_waits(house: House, tmp_path: Path)
     assert len(house.archive()) == 1
 
 
+def test_a_package_from_before_a_restriction_waits_also_when_it_is_tried_again(house: House, tmp_path: Path) -> None:
+    """Refused by the archive, restricted, then asked for again: the delivery is new, what it brings is not."""
+    _due(house)
+    Target(house, REFUSED)
+    assert house.archive() == []
+    (refused,) = house.rows(deliveries, state=DeliveryState.FAILED)
+    house.time.after(minutes=1)
+    cases = RightsCases(house.tenant, ShredList(tmp_path / "shredded"))
+    case_id = _restrict(house, cases)
+    house.time.after(minutes=1)
+    replay_delivery(house.tenant, refused.delivery_id, WHO)
+    assert house.archive() == []
+    (row,) = house.rows(deliveries, state=DeliveryState.READY)
+    assert (row.attempts, row.error_class) == (0, "archive_restricted")
+    cases.decide(case_id, Ruling(RightsDecision.REFUSED, Basis.LIFTED, "Kan brukes igjen", "owner-1"))
+    house.time.after(hours=2)
+    assert len(house.archive()) == 1
+
+
 def test_restricted_use_keeps_no_closing(house: House, tmp_path: Path) -> None:
     """Held back while it went on, the log is archived when it ends: that is a duty."""
     _due(house)

@@ -630,6 +630,27 @@ def test_a_replay_can_be_of_some(house: House) -> None:
     assert [row.attempts for row in house.rows(quarantine)] == [2, 1]
 
 
+def test_a_record_that_is_closed_waits_again_when_it_is_refused_again(house: House) -> None:
+    """Nothing is kept of it and no replay meets it; the next listing has it again, and mended it is taken in."""
+    (one,) = _refused(house, 1)
+    _decide(house).dismiss(one, WHO)
+    (row,) = house.rows(quarantine)
+    assert (row.state, row.sealed_record, row.wrapped_key) == ("dismissed", None, None)
+    (event,) = house.rows(events, action="person:quarantine:dismissed")
+    assert (event.actor, event.subject_id, event.data) == ("user-1", one, {})
+    assert [(kept.choice, kept.log_id) for kept in house.rows(decisions)] == [("closed", None)]
+    assert ask_replay(house.tenant, WHO, VIGILO) is None
+    with pytest.raises(CannotDecide, match="No open record"):
+        _decide(house).dismiss(one, WHO)
+    house.pull(VIGILO)
+    (row,) = house.rows(quarantine)
+    assert (row.quarantine_id, row.state, row.sealed_record is None) == (one, "open", False)
+    house.vigilo()["oppretta"] = "01.05.2026"
+    house.saved(house.vigilo())
+    assert house.pull(VIGILO).counts["new"] == 1
+    assert [row.state for row in house.rows(quarantine)] == ["replayed"]
+
+
 def _filed(original: bytes) -> Callable[[Connector], Iterator[Page]]:
     """List Vigilo's records as a folder does: each with the file that it came in."""
 

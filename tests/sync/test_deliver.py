@@ -32,7 +32,7 @@ from hub.store.leases import LEASE
 from hub.store.tables import ConflictState, DeliveryState, conflicts, deliveries, element_keys
 from hub.sync.deliver import PAUSES, Deliverer, Outcome
 from hub.sync.gate import resume
-from hub.sync.route import Router
+from hub.sync.route import MOST_AN_HOUR, Router
 from hub.sync.rows import SyncRows
 from tests.sync.house import ARCHIVE, MAPPINGS, SAMSPILL, VIGILO, House, Stumbling
 
@@ -264,6 +264,62 @@ def test_a_record_that_stays_locked_is_tried_later_and_not_in_a_ring(house: Hous
     house.time.after(minutes=2)
     assert house.deliver().sent == {SAMSPILL: 1}
     assert _told_once(house)
+
+
+def test_a_change_to_a_record_in_quarantine_waits_and_is_no_ring(house: House) -> None:
+    """The newer record at the receiver cannot be taken in: one attempt a pause, and sent once it can be."""
+    _settled(house)
+    person = house.samspill()["mainPerson"]
+    right, person["nationalId"] = person["nationalId"], "01810199999"
+    house.saved(house.samspill())
+    _news(house)
+    assert house.deliver().failed == {SAMSPILL: 1}
+    row = _row(house, _due(house))
+    assert (row.state, row.error_class) == (DeliveryState.READY, "record_in_quarantine")
+    assert row.due_at == house.time.now() + PAUSES[0]
+    assert len(house.detours[SAMSPILL].sent) == 1
+    person["nationalId"] = right
+    house.saved(house.samspill())
+    house.time.after(minutes=2)
+    house.sync()
+    assert _told_once(house)
+
+
+def test_a_record_that_is_newer_each_time_is_no_ring(house: House) -> None:
+    """A system that changes the version with every reading is left alone after twelve attempts in an hour."""
+    _settled(house)
+    _news(house)
+
+    def newer_again(real: Connector, outgoing: Outgoing) -> Accepted:
+        house.saved(house.samspill())
+        return real.update(outgoing)
+
+    house.detours[SAMSPILL].update_by = newer_again
+    house.deliver()
+    assert len(house.detours[SAMSPILL].sent) == MOST_AN_HOUR
+    assert (SAMSPILL.rpartition("/")[2], "restless") in house.holds()
+    house.detours[SAMSPILL].update_by = None
+    house.time.at += timedelta(days=1)
+    house.sync()
+    assert _told_once(house)
+
+
+def test_what_gave_way_is_routed_also_by_another_process(house: House) -> None:
+    """The process ends between giving way and routing anew: the sweep sees that the log waits for that."""
+    _settled(house)
+    _news(house)
+    delivery_id = _due(house)
+    house.vigilo()["notat"][0]["tekst"] = f"{NEWS} Og dansa."
+    house.saved(house.vigilo())
+    house.pull(VIGILO)
+
+    def killed_while_routing() -> str:
+        raise Killed
+
+    with pytest.raises(Killed):
+        Deliverer(replace(house.tenant, new_id=killed_while_routing), "worker-1").deliver(delivery_id)
+    assert _row(house, delivery_id).state is DeliveryState.SUPERSEDED
+    assert house.sync().sent[SAMSPILL] == 1
 
 
 def test_a_stale_record_that_cannot_be_read_now_is_tried_later(house: House) -> None:
@@ -526,8 +582,30 @@ def test_what_is_refused_fails_and_is_seen(house: House) -> None:
     row = _row(house, delivery_id)
     assert (row.state, row.error_class, row.sealed_payload) == (DeliveryState.FAILED, "http_422", None)
     house.time.after(days=1)
-    house.deliver()
+    house.sync()
     assert len(house.detours[SAMSPILL].sent) == 1
+
+
+def test_what_was_refused_goes_again_when_there_is_something_else_to_say(house: House) -> None:
+    """The new change is sent at once, which ends what failed before; so does the next day, if nothing is to be sent."""
+    _settled(house)
+    before = house.vigilo()["notat"][0]["tekst"]
+    _news(house)
+    first = _due(house)
+    house.detours[SAMSPILL].update_by = _failing(Refused("http_422", "the system answered HTTP 422", "look"))
+    house.deliver()
+    _news(house, "Solskinn dansa.")
+    second = _due(house)
+    house.deliver()
+    assert [_row(house, each).state for each in (first, second)] == [DeliveryState.SUPERSEDED, DeliveryState.FAILED]
+    own = next(note for note in house.samspill()["notes"] if note["text"] == before)
+    own["text"] = "Solskinn dansa."
+    house.saved(house.samspill())
+    house.pull(SAMSPILL)
+    house.time.after(days=1)
+    house.sync()
+    assert _row(house, second).state is DeliveryState.SUPERSEDED
+    assert len(house.detours[SAMSPILL].sent) == 2
 
 
 def test_one_log_that_fails_stops_no_other(house: House) -> None:

@@ -270,7 +270,7 @@ def test_a_pause_after_a_lost_answer_leaves_the_outcome_unknown(db: Database, mo
     """What may have been taken in stays unknown, though the next attempt is not let through."""
     with _http(db, moment, lambda: _shut(db)) as (wire, http):
         with pytest.raises(OutcomeUnknown):
-            http.send("PUT", "/logs/1", {}, {"Idempotency-Key": "k"})
+            http.send("PUT", "/logs/1", {}, {"Idempotency-Key": "k"}, repeatable=True)
         assert len(wire.requests) == 1
 
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Row
 from structlog.testing import capture_logs
 
-from hub.connectors.base import Connector, Misconfigured, Page, Refused, Unavailable, Waiting
+from hub.connectors.base import Connector, Misconfigured, Page, Refused, Unavailable, Unreadable, Waiting
+from hub.connectors.files import Folder, Settings, Template
+from hub.payloads.registry import payload
 from hub.sandbox.stories import ordinary_health_station, ordinary_kindergarten, shared_level_2
 from hub.store.database import Database
+from hub.store.decisions import Who
 from hub.store.leases import LEASE, RUNS, claim
 from hub.store.tables import (
     ProposalKind,
     QuarantineState,
     RunState,
     cursors,
+    decisions,
     events,
     logs,
     proposals,
@@ -30,7 +37,7 @@ from hub.store.tables import (
 from hub.sync.heartbeat import Heartbeat
 from hub.sync.pull import RUN_PAUSES
 from hub.sync.rows import SyncRows
-from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
+from tests.sync.house import MORNING, SAMSPILL, VIGILO, Detour, House
 
 LIVING = "02013299997"  # printed by the authorities as an example: valid, and not synthetic
 Tree = dict[str, Any]
@@ -286,6 +293,7 @@ def test_fewer_than_nine_in_ten_is_a_fault_and_else_each_is_asked(
     """From ten logs on a listing of less than 90 % is held; otherwise each missing log is noted and proposed."""
     house.tell_many(ordinary_kindergarten, known)
     house.pull(VIGILO)
+    house.time.after(hours=1)
     lost = sorted(house.world.vigilo)[:gone]
     for record_id in lost:
         del house.world.vigilo[record_id]
@@ -314,11 +322,106 @@ def test_new_logs_do_not_hide_that_others_are_gone(house: House) -> None:
     """The share is taken of the logs that were known, however many came today."""
     house.tell_many(ordinary_kindergarten, 10)
     house.pull(VIGILO)
+    house.time.after(hours=1)
     for record_id in sorted(house.world.vigilo)[:2]:
         house.world.vigilo[f"vl-9{record_id[4:]}"] = {**house.world.vigilo.pop(record_id)}
     for number, record in enumerate(house.world.vigilo.values()):
         record["id"] = sorted(house.world.vigilo)[number]
     assert house.pull(VIGILO).error == "listing_too_short"
+
+
+def _lose(house: House, count: int = 1) -> None:
+    """Let so many logs be gone at the source."""
+    for record_id in sorted(house.world.vigilo)[:count]:
+        del house.world.vigilo[record_id]
+
+
+def test_a_log_that_is_gone_each_day_stops_no_run(house: House) -> None:
+    """The share is of the logs that were listed the day before: what is gone since long is not counted again."""
+    house.tell_many(ordinary_kindergarten, 20)
+    house.pull(VIGILO)
+    for _ in range(8):
+        house.time.after(days=1)
+        _lose(house)
+        assert house.pull(VIGILO).state is RunState.DONE
+    assert len(house.rows(proposals, kind=ProposalKind.DELETION)) == 8
+
+
+def test_what_was_wiped_here_may_be_gone_there(house: House) -> None:
+    """A system that deletes its own archived logs, as the hub has, stops no run."""
+    house.tell_many(ordinary_kindergarten, 12)
+    house.pull(VIGILO)
+    with house.db.write() as tx:
+        for number in range(1, 5):
+            house.tenant.logs.emptied(tx, house.log_of(f"vl-{number:06}").log_id, house.time.now())
+    house.time.after(days=1)
+    _lose(house, 4)
+    assert house.pull(VIGILO).state is RunState.DONE
+    assert house.rows(proposals) == []
+
+
+def test_a_run_that_starts_over_knows_what_was_there_before_it(house: House) -> None:
+    """Sixty new logs, taken in by an attempt that broke off, do not hide that six of ten are gone."""
+    house.tell_many(ordinary_kindergarten, 70)
+    new = {record_id: house.world.vigilo.pop(record_id) for record_id in sorted(house.world.vigilo)[10:]}
+    house.pull(VIGILO)
+    house.time.after(days=1)
+    _lose(house, 6)
+    house.world.vigilo.update(new)
+    connection, now = house.tenant.connections[VIGILO], house.time.now()
+    with house.db.write() as tx:
+        run_id = house.tenant.work.queue_run(tx, VIGILO, "one that starts over", "person", now, now)
+    assert run_id
+    house.fault("vigilo", kind="status", status=503, page=12, times=3)
+    assert house.cycle.pull(connection, run_id).state is RunState.QUEUED
+    house.time.after(hours=1)
+    assert house.cycle.pull(connection, run_id).error == "listing_too_short"
+    assert house.rows(proposals) == []
+
+
+def test_what_is_listed_and_cannot_be_read_is_not_gone(house: House) -> None:
+    """A known record that is listed under its own id, and is none any more, is in quarantine and not asked about."""
+    house.tell_many(ordinary_kindergarten, 3)
+    house.pull(VIGILO)
+
+    def spoilt(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            found = tuple(
+                Unreadable(one.id, b"{}", "no_record", "/", "A record has a version", own_id=True)
+                for one in page.records
+                if one.id == "vl-000001"
+            )
+            yield replace(page, records=tuple(one for one in page.records if one.id != "vl-000001"), unreadable=found)
+
+    house.detours[VIGILO].pages_by = spoilt
+    house.time.after(hours=1)
+    assert _counts(house) == {"read": 3, "unchanged": 2, "quarantined": 1}
+    assert house.rows(proposals) == []
+    (kept,) = house.rows(quarantine)
+    assert (kept.foreign_id, kept.reason) == ("vl-000001", "payload_no_record")
+    house.detours[VIGILO].pages_by = None
+    house.pull(VIGILO)
+    (kept,) = house.rows(quarantine)
+    assert kept.state is not QuarantineState.OPEN
+
+
+def test_a_person_may_take_a_short_listing_for_whole(house: House) -> None:
+    """Who and why are kept, each missing log is asked about, and the next run needs nobody."""
+    house.tell_many(ordinary_kindergarten, 10)
+    house.pull(VIGILO)
+    house.time.after(days=1)
+    _lose(house, 6)
+    assert house.pull(VIGILO).error == "listing_too_short"
+    house.time.after(hours=1)
+    result = house.cycle.whole([house.tenant.connections[VIGILO]], "by-hand", Who("drift-1", "Skulen er nedlagd."))
+    assert result.pulls[VIGILO].state is RunState.DONE
+    assert len(house.rows(proposals, kind=ProposalKind.DELETION)) == 6
+    assert {row.status for row in house.rows(logs)} == {"active"}
+    (asked,) = house.rows(events, action="person:run:asked")
+    assert (asked.actor, asked.data) == ("drift-1", {"why": "short_listing"})
+    assert [(row.decided_by, row.choice) for row in house.rows(decisions)] == [("drift-1", "accepted")]
+    house.time.after(days=1)
+    assert house.pull(VIGILO).state is RunState.DONE
 
 
 # --- one worker --------------------------------------------------------------------------------------------------
@@ -637,3 +740,27 @@ def test_a_page_that_was_overtaken_takes_nothing_back(house: House) -> None:
     texts = [concern.text for concern in house.log_of("vl-000001").log.concerns]
     assert "Skrive om i barnehagen." in texts
     assert any("Skrive om i barnehagen." in each["text"] for each in house.samspill()["concerns"])
+
+
+def test_two_files_about_one_log_are_both_read(house: House, tmp_path: Path) -> None:
+    """A file is read once and moved away: the second of a run is taken in, however soon it follows the first."""
+    house.tell(ordinary_kindergarten)
+    house.pull(VIGILO)
+    template = Template(payload("json", {}), lambda tree: str(tree["id"]))
+    folder = Folder(Settings(folder=tmp_path, suffix=".json"), template, house.time.clock())
+    folder.check()
+    for number in (1, 2):
+        house.vigilo()["uro"][0]["skildring"] = f"Skrive om {number} gonger."
+        house.saved(house.vigilo())
+        file = tmp_path / "in" / f"{number}.json"
+        file.write_text(json.dumps(house.detours[VIGILO].real.fetch("vl-000001").tree), encoding="utf-8")
+        os.utime(file, (number, number))  # it has lain there for long, so that it counts as whole
+
+    def slow(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            house.time.after(seconds=5)
+            yield page
+
+    house.settle(VIGILO, connector=Detour(folder, pages_by=slow))
+    assert _counts(house) == {"read": 2, "changed": 2}
+    assert house.log_of("vl-000001").log.concerns[0].text == "Skrive om 2 gonger."

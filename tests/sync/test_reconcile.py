@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hub.connectors.base import Connector, Page
 from hub.engine.occurrences import plan
 from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten
 from hub.service.schedule import COUNT
 from hub.store.decisions import Who
-from hub.store.tables import DifferenceState, deliveries, differences, events, records, runs
+from hub.store.tables import DifferenceState, RunState, deliveries, differences, events, records, runs
 from hub.sync.decide import CannotDecide, Decisions
 from hub.sync.pull import PullResult
 from hub.sync.reconcile import WHY
@@ -128,9 +131,39 @@ def test_the_count_has_a_schedule_of_its_own(house: House) -> None:
     four = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
     house.time.at = four + timedelta(hours=2)
     name = count_of(VIGILO)
-    found = plan(name, COUNT, four - timedelta(days=1), house.time.now(), busy=False)
+    found = plan(name, COUNT, four - timedelta(days=1), house.time.now(), busy=None)
     assert len(list(rows.book(name, found))) == 1
     assert list(rows.book(name, found)) == []
     assert [row.why for row in house.rows(runs)] == [WHY]
     assert rows.planned_until(name) == four
     assert rows.planned_until(VIGILO) is None
+
+
+def test_a_record_that_breaks_off_in_a_sign_is_counted_like_any_other(house: House) -> None:
+    """Half a sign in a text makes it another content, and ends no count; a newer version is the next pull's."""
+    house.tell_many(ordinary_kindergarten, 2)
+    house.pull(VIGILO)
+
+    def broken_off(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            first, *others = page.records
+            broken = {**first.tree, "notat": [{**first.tree["notat"][0], "tekst": "halvt \ud800"}]}
+            yield replace(page, records=(replace(first, tree=broken), *others))
+
+    house.detours[VIGILO].pages_by = broken_off
+    _count(house)
+    assert _found(house) == [("other_content", "vl-000001", "open")]
+
+
+def test_a_mistake_in_a_count_ends_it_and_is_seen(house: House) -> None:
+    """What nobody thought of ends as failed with its class of error, and is not tried again without end."""
+    house.tell_many(ordinary_kindergarten, 2)
+
+    def mistake(_real: Connector) -> Iterator[Page]:
+        raise ZeroDivisionError
+
+    house.detours[VIGILO].pages_by = mistake
+    _count(house)
+    (row,) = house.rows(runs)
+    assert (row.state, row.error_class, row.attempts) == (RunState.FAILED, "internal_error", 1)
+    assert (row.lease_owner, row.ended_at) == (None, house.time.now())

@@ -11,19 +11,25 @@ from threading import Barrier, Event, Lock, Thread
 
 import pytest
 
-from hub.connectors.base import Accepted, Connector, Outgoing, Page
+from hub.connectors.base import Accepted, Connector, Outgoing, Page, Unavailable
 from hub.engine.local import LocalEngine
-from hub.engine.occurrences import Every, Timing, plan
+from hub.engine.occurrences import Busy, Cron, Every, Timing, plan
 from hub.engine.port import Task
+from hub.engine.ticker import Ticker
 from hub.sandbox.municipality import MUNICIPALITY_ORGNR
 from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten, shared_level_2
+from hub.service.schedule import COUNT
+from hub.store.connections import ConnectionState, GateRules
 from hub.store.database import Database, open_database
 from hub.store.events import Action
 from hub.store.leases import DELIVERIES, LEASE, RUNS, claim
 from hub.store.tables import DeliveryKind, DeliveryState, RunState, archived, deliveries, events, records, runs
+from hub.sync.context import OSLO
 from hub.sync.deliver import Deliverer, Outcome
+from hub.sync.gate import RowGate, pause, resume
 from hub.sync.heartbeat import Heartbeat
-from hub.sync.rows import ROUTE, SyncRows
+from hub.sync.pull import RUN_PAUSES
+from hub.sync.rows import ROUTE, SyncRows, count_of
 from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
 
 QUARTER = Timing(Every(timedelta(minutes=15)), catch_up="all")
@@ -48,11 +54,11 @@ def _rows(house: House, db: Database, owner: str) -> SyncRows:
     return SyncRows(db, {MUNICIPALITY_ORGNR: house.tenant}, owner)
 
 
-def _booked(house: House, rows: SyncRows, connection: str = VIGILO, **after: float) -> list[Task]:
+def _booked(house: House, rows: SyncRows, name: str = VIGILO, timing: Timing = QUARTER, **after: float) -> list[Task]:
     """Book what fell due since the morning."""
-    since = rows.planned_until(connection) or MORNING
+    since = rows.planned_until(name) or MORNING
     now = house.time.now() + timedelta(**after)
-    return list(rows.book(connection, plan(connection, QUARTER, since, now, busy=rows.busy(connection))))
+    return list(rows.book(name, plan(name, timing, since, now, busy=rows.busy(name))))
 
 
 # --- occurrences -------------------------------------------------------------------------------------------------
@@ -61,7 +67,7 @@ def _booked(house: House, rows: SyncRows, connection: str = VIGILO, **after: flo
 def test_an_occurrence_is_booked_once_by_two_processes(house: House, rows: SyncRows, other_db: Database) -> None:
     """Only who made the row hears of it; the other has nothing to do."""
     other = _rows(house, other_db, "worker-2")
-    due = plan(VIGILO, QUARTER, MORNING, MORNING + timedelta(minutes=45), busy=False)
+    due = plan(VIGILO, QUARTER, MORNING, MORNING + timedelta(minutes=45), busy=None)
     made: list[Task] = []
     together, lock = Barrier(2), Lock()
 
@@ -137,7 +143,7 @@ def _wait(ready: Callable[[], bool]) -> None:
 def test_what_was_missed_is_written_down_with_its_reason(house: House, rows: SyncRows) -> None:
     """Of three occurrences that passed unnoticed the latest runs, and the others stand as missed."""
     latest = replace(QUARTER, catch_up="latest")
-    due = plan(VIGILO, latest, MORNING, MORNING + timedelta(minutes=45), busy=False)
+    due = plan(VIGILO, latest, MORNING, MORNING + timedelta(minutes=45), busy=None)
     assert len(list(rows.book(VIGILO, due))) == 1
     found = sorted((row.planned_at, row.state, row.outcome) for row in house.rows(runs))
     assert [(state, outcome) for _, state, outcome in found] == [
@@ -159,12 +165,13 @@ def test_the_newest_occurrence_is_remembered(house: House, rows: SyncRows) -> No
     assert rows.planned_until(SAMSPILL) is None
 
 
-def test_a_connection_is_busy_while_a_run_waits_or_runs(house: House, rows: SyncRows) -> None:
-    """Queued and running are busy, done is not, and another connection's runs do not count."""
+def test_a_schedule_is_busy_while_a_run_waits_or_runs(house: House, rows: SyncRows) -> None:
+    """Queued and running are busy, done is not, and runs of another connection or another schedule do not count."""
     (task,) = _booked(house, rows, minutes=15)
-    assert rows.busy(VIGILO)
-    assert not rows.busy(SAMSPILL)
-    busy: list[bool] = []
+    assert rows.busy(VIGILO) == "waits"
+    assert rows.busy(SAMSPILL) is None
+    assert rows.busy(count_of(VIGILO)) is None
+    busy: list[Busy | None] = []
 
     def look(real: Connector) -> Iterator[Page]:
         busy.append(rows.busy(VIGILO))
@@ -172,8 +179,122 @@ def test_a_connection_is_busy_while_a_run_waits_or_runs(house: House, rows: Sync
 
     house.detours[VIGILO].pages_by = look
     rows.work(task, GOING_ON)
-    assert busy == [True]
-    assert not rows.busy(VIGILO)
+    assert busy == ["runs"]
+    assert rows.busy(VIGILO) is None
+
+
+@pytest.mark.parametrize("count_first", [True, False])
+def test_what_the_count_missed_is_not_the_pulls(house: House, rows: SyncRows, *, count_first: bool) -> None:
+    """Down from Saturday to Wednesday: Monday's reading is caught up with, whichever schedule is booked first."""
+    schedules = {VIGILO: Timing(Cron("30 3 * * 1", OSLO)), count_of(VIGILO): COUNT}
+    house.time.after(days=4)
+    for name in sorted(schedules, key=len, reverse=count_first):
+        _booked(house, rows, name, schedules[name])
+    found = sorted((row.planned_at.day, row.why, row.state) for row in house.rows(runs))
+    assert found == [
+        (22, "reconcile", RunState.MISSED),
+        (23, "catch_up", RunState.QUEUED),
+        (23, "reconcile", RunState.MISSED),
+        (24, "reconcile", RunState.MISSED),
+        (25, "reconcile", RunState.QUEUED),
+    ]
+
+
+# --- one that waits ----------------------------------------------------------------------------------------------
+
+
+def test_a_pause_leaves_one_run_that_waits(house: House, rows: SyncRows) -> None:
+    """Of twenty intervals in it one waits and nineteen are missed, with the reason; resuming lists the system once."""
+    house.tell(ordinary_kindergarten)
+    listed = _gated(house)
+    pause(house.tenant, VIGILO, "kari.it")
+    line = Ticker(rows, {VIGILO: Timing(QUARTER.schedule)}, house.time.now, lambda _kind, _row_id: None)
+    for _ in range(20):
+        house.time.after(minutes=15)
+        line.tick(VIGILO)
+        _work_all(house, rows)
+    assert listed == []
+    waiting, *missed = sorted(house.rows(runs), key=lambda row: row.planned_at)
+    assert (waiting.state, waiting.error_class, waiting.attempts) == (RunState.QUEUED, "paused", 0)
+    assert [(row.state, row.outcome) for row in missed] == [(RunState.MISSED, "overlap")] * 19
+    told = house.rows(events, action=str(Action.RUN_MISSED))
+    assert {event.subject_id for event in told} == {row.run_id for row in missed}
+    resume(house.tenant, VIGILO, "kari.it")
+    _work_all(house, rows)
+    assert listed == [VIGILO]
+    assert [row.state for row in house.rows(runs, run_id=waiting.run_id)] == [RunState.DONE]
+    assert rows.busy(VIGILO) is None
+
+
+def test_a_system_that_asked_for_peace_keeps_one_run_waiting(house: House, rows: SyncRows) -> None:
+    """No occurrence that comes meanwhile makes the run due sooner, and it is one listing when the time has passed."""
+    house.tell(ordinary_kindergarten)
+    listed = _gated(house)
+    with house.db.write() as tx:
+        state = ConnectionState(MUNICIPALITY_ORGNR, VIGILO)
+        state.park(tx, MORNING + timedelta(hours=2), "http_429", MORNING)
+    for _ in range(7):
+        house.time.after(minutes=15)
+        _booked(house, rows)
+        _work_all(house, rows)
+    waiting, *missed = sorted(house.rows(runs), key=lambda row: row.planned_at)
+    assert (waiting.state, waiting.error_class, waiting.due_at) == (
+        RunState.QUEUED,
+        "parked",
+        MORNING + timedelta(hours=2),
+    )
+    assert {(row.state, row.outcome) for row in missed} == {(RunState.MISSED, "overlap")}
+    assert listed == []
+    assert len(house.rows(events, action=str(Action.RUN_PUT_OFF))) == 1
+    house.time.after(minutes=15)
+    _work_all(house, rows)
+    assert listed == [VIGILO]
+
+
+def test_a_run_that_was_put_off_tries_at_the_schedules_next_time(house: House, rows: SyncRows) -> None:
+    """A system that was away is read at the next interval, not when the longest pause between attempts ends."""
+    house.tell(ordinary_kindergarten)
+
+    def away(_real: Connector) -> Iterator[Page]:
+        raise Unavailable("connection_refused", "the system does not answer", "Look whether it runs")
+
+    house.detours[VIGILO].pages_by = away
+    house.time.after(minutes=15)
+    _booked(house, rows)
+    _work_all(house, rows)
+    for pause_ in RUN_PAUSES[:-1]:
+        house.time.at += pause_
+        _work_all(house, rows)
+    (run,) = house.rows(runs)
+    assert (run.attempts, run.due_at) == (4, house.time.now() + RUN_PAUSES[-1])
+    house.detours[VIGILO].pages_by = None
+    house.time.after(minutes=9)
+    _booked(house, rows, timing=replace(QUARTER, catch_up="latest"))
+    _work_all(house, rows)
+    assert [row.state for row in house.rows(runs, run_id=run.run_id)] == [RunState.DONE]
+    assert {(row.state, row.outcome) for row in house.rows(runs) if row.run_id != run.run_id} == {
+        (RunState.MISSED, "overlap")
+    }
+
+
+def _gated(house: House) -> list[str]:
+    """Have each listing pass the gate first, as real connectors do, and write down those that are read."""
+    listed: list[str] = []
+    gate = RowGate(house.db, ConnectionState(MUNICIPALITY_ORGNR, VIGILO), GateRules(), house.time.clock())
+
+    def pages(real: Connector) -> Iterator[Page]:
+        gate.enter()
+        listed.append(VIGILO)
+        return real.pages()
+
+    house.detours[VIGILO].pages_by = pages
+    return listed
+
+
+def _work_all(house: House, rows: SyncRows) -> None:
+    """Do what a sweep finds due."""
+    for task in rows.sweep(house.time.now()):
+        rows.work(task, GOING_ON)
 
 
 # --- work --------------------------------------------------------------------------------------------------------
@@ -399,7 +520,8 @@ def test_a_run_of_a_removed_connection_has_failed(house: House, rows: SyncRows, 
 
 def test_what_started_a_run_stands_on_it(house: House, rows: SyncRows) -> None:
     """Booked in time it is the schedule, booked long after its start it is caught up with, by hand a person."""
-    _booked(house, rows, minutes=15)
+    (task,) = _booked(house, rows, minutes=15)
+    rows.work(task, GOING_ON)
     house.time.after(minutes=45)
     _booked(house, rows)
     house.pull(SAMSPILL)

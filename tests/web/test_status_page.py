@@ -26,7 +26,8 @@ from hub.sandbox.municipality import MUNICIPALITY_NAME, MUNICIPALITY_ORGNR
 from hub.sandbox.texts import PRIVATE_TEXTS
 from hub.sandbox.world import World
 from hub.store.database import Database, open_database
-from hub.store.tables import RunState, connection_state, logs, runs
+from hub.store.tables import DeliveryKind, DeliveryState, RunState, connection_state, logs, runs
+from hub.store.work import NewDelivery, WorkStore
 from hub.web.server import HEADERS, PortNotFree, serve_status, status_app
 from hub.web.words import WORDS, Language
 
@@ -239,10 +240,47 @@ def test_closed_logs_that_wait_too_long_for_the_archive_are_told(db: Database) -
     assert f"{told}1" in _page(db, [])
 
 
-def _page(db: Database, connections: list[str], name: str = MUNICIPALITY_NAME) -> str:
+@pytest.mark.parametrize("language", ["nb", "nn", "en"])
+def test_a_paused_archive_is_told(db: Database, language: Language) -> None:
+    """Who paused it, in each language; an archive that goes is not told of."""
+    archive, words = f"{MUNICIPALITY_ORGNR}/folder", WORDS[language]
+    assert f"{words['archive']}: " not in _page(db, [], archive=archive, language=language)
+    with db.write() as tx:
+        row = {"tenant": MUNICIPALITY_ORGNR, "connection": archive, "paused": True, "paused_by": "kari.it"}
+        tx.execute(insert(connection_state).values(row))
+    said = _page(db, [], archive=archive, language=language)
+    assert f"{words['archive']}: {words['verdict.paused']} kari.it" in said
+
+
+@pytest.mark.parametrize("language", ["nb", "nn", "en"])
+def test_changes_that_failed_are_named_with_their_command(db: Database, language: Language) -> None:
+    """The oldest ten of a connection with code and command, and how many more; without any there is no such table."""
+    connection, words = f"{MUNICIPALITY_ORGNR}/samspill", WORDS[language]
+    assert words["stuck_caption"] not in _page(db, [connection], language=language)
+    with db.write() as tx:
+        for made in range(12):
+            log_id = f"l-{made}"
+            row = {"tenant": MUNICIPALITY_ORGNR, "log_id": log_id, "status": "active"}
+            tx.execute(insert(logs).values(**row, counts={}, updated_at=NOW))
+            new = NewDelivery(f"d-{made:02}", connection, log_id, DeliveryKind.UPDATE, b"", "", 1)
+            work = WorkStore(MUNICIPALITY_ORGNR, lambda: "never used")
+            work.add_delivery(tx, new, NOW + timedelta(minutes=made))
+            error = "http_422" if made else "outcome_unknown"
+            work.end_delivery(tx, new.delivery_id, DeliveryState.HELD, NOW, error_class=error)
+    said = _page(db, [connection], language=language)
+    assert words["stuck_caption"] in said
+    assert "samspill outcome_unknown hub inbox replay d-00 --sent|--not-sent --who … --why …" in said
+    assert "samspill http_422 hub inbox replay d-09 --who … --why …" in said
+    assert "d-10" not in said
+    assert f"samspill: 2 {words['more']}" in said
+
+
+def _page(
+    db: Database, connections: list[str], name: str = MUNICIPALITY_NAME, archive: str = "", language: Language = "nb"
+) -> str:
     """Return what the page says of one municipality."""
     clock = Clock(now=lambda: NOW, monotonic=lambda: 0.0, sleep=lambda _: None)
-    app = status_app(Reports(db), {MUNICIPALITY_ORGNR: (name, connections)}, clock)
+    app = status_app(Reports(db), {MUNICIPALITY_ORGNR: (name, connections, archive)}, clock)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
@@ -250,7 +288,7 @@ def _page(db: Database, connections: list[str], name: str = MUNICIPALITY_NAME) -
         thread = Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
         try:
-            page = httpx.get(f"http://127.0.0.1:{sock.getsockname()[1]}/")
+            page = httpx.get(f"http://127.0.0.1:{sock.getsockname()[1]}/", params={"lang": language})
         finally:
             server.should_exit = True
             thread.join()

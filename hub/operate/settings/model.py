@@ -9,7 +9,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from hub.engine.occurrences import Cron, CronError
 from hub.operate.settings.reading import GIVEN, Wrong, suggest
 from hub.relaylog.codes import Service
 
@@ -38,7 +39,6 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 M = TypeVar("M", bound=BaseModel)
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_CRON = re.compile(r"[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
 class NotConfigured(LookupError):
@@ -63,9 +63,14 @@ def _duration(value: object) -> object:
 
 
 def _cron(text: str) -> str:
-    if _CRON.fullmatch(text):
-        return text
-    raise Wrong("not a cron time", 'Write five fields: minute hour day month weekday, "15 5 * * *"')
+    try:
+        return Cron(text, ZoneInfo("UTC")).text
+    except CronError:
+        raise Wrong(
+            "not a cron time",
+            "Write five fields of numbers: minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-7 (0 and 7 are "
+            'Sunday), "15 5 * * *"',
+        ) from None
 
 
 def _zone(name: str) -> str:
@@ -186,8 +191,9 @@ class Rate(Frozen):
 class ConnectionSettings(Frozen):
     """One configured system of one tenant. `own` holds what its kind of system needs, as the connector declares.
 
-    `longest_peace` is how long the hub stays away at most when a system asks for peace. `controller` is who answers
-    for the system's data, where it is not the municipality.
+    `overlap`, `misfire_grace` and `catch_up` say what becomes of a time that comes while the last run is not done, and
+    of one that the hub notices too late. `longest_peace` is how long the hub stays away at most when a system asks for
+    peace. `controller` is who answers for the system's data, where it is not the municipality.
     """
 
     tenant: Annotated[str, GIVEN]
@@ -202,6 +208,8 @@ class ConnectionSettings(Frozen):
     first_contact: Literal["hold", "send"] = "hold"
     deliver: bool = False
     schedule: Schedule | None = None
+    overlap: Literal["wait", "skip"] = "wait"
+    misfire_grace: Duration = timedelta(minutes=10)
     catch_up: Literal["none", "latest", "all"] = "latest"
     profile: Mapping[str, str] = {}
     confirmed: Confirmed | None = None
