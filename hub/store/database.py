@@ -70,8 +70,9 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """Open a transaction that may write; commits at the end, rolls back on any error.
 
-        One at a time is open, in any process (see `of`); another waits up to 30 seconds. Do no network work inside,
-        and never open a second one inside the first.
+        One at a time is open, in any process (see `of`); another waits up to 30 seconds, and on SQLite as long for
+        those of its own process and for another's. Do no network work inside, and never open a second one inside the
+        first.
         """
         with self._turn(), self._writer.begin() as tx:
             yield tx
