@@ -109,6 +109,18 @@ def lose_answer(exchange: Exchange) -> None:
     cut(exchange)
 
 
+def hold(received: Event, freed: Event) -> Fault:
+    """Hand the request on, tell that it was taken in, and keep its answer back until it is freed."""
+
+    def kept(exchange: Exchange) -> None:
+        answer = exchange.answer()
+        received.set()
+        freed.wait(60)
+        exchange.send(answer)
+
+    return kept
+
+
 def twice(exchange: Exchange) -> None:
     """Hand the request on twice, as a network that repeats; the first answer counts."""
     answer = exchange.answer()

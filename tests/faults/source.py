@@ -108,8 +108,9 @@ class System:
             if orders.pop("link", None):
                 for stored in self.records.values():
                     stored.version, stored.body = stored.version + 1, linked(stored.body)
-            if (number := orders.pop("break", None)) is not None:
-                list(self.records.values())[number].body["opened_on"] = "01.03.2026"
+            if broken := orders.pop("break", None):
+                for stored in list(self.records.values())[slice(*broken)]:
+                    stored.body["opened_on"] = "01.03.2026"
             self.orders = {name: value for name, value in {**self.orders, **orders}.items() if value is not None}
             (self.freed.clear if orders.get("hold") else self.freed.set)()
             found = {record_id: stored.shown(record_id) for record_id, stored in self.records.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hub.store.tables import cursors, deliveries, logs, proposals, records, runs
 from tests.faults.children import SINKS, SOURCE, Tree
 from tests.faults.house import House, OtherSide, house, scale, show
 from tests.faults.proxy import Fault, Proxy, Rule, half_body, lose_answer, shortened, status
+from tests.stores import PostgresServer
 
 pytestmark = pytest.mark.long
 
@@ -45,12 +47,19 @@ def test_lost_answers(tmp_path: Path, url: str) -> None:
         assert sum(row[0].startswith("looked-up@") for row in receipts) == lost["look_up_only"]
 
 
-@pytest.fixture(scope="module")
-def listed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[OtherSide, House, Proxy]]:
-    """Give a source whose listing of a hundred pages has been read once."""
-    size = scale(full=100, short=2)
-    with house(tmp_path_factory.mktemp("pages"), PAGES * size, only=[SOURCE], behind=[SOURCE], page_size=size) as found:
-        other, hub, proxies = found
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def listed(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[OtherSide, House, Proxy]]:
+    """Give a source whose listing of a hundred pages has been read once into a database of each kind."""
+    size, folder = scale(full=100, short=2), tmp_path_factory.mktemp("pages")
+    with ExitStack() as stack:
+        database = ""
+        if request.param == "postgresql":
+            server: PostgresServer = request.getfixturevalue("postgresql")
+            database = stack.enter_context(server.database("migrated"))
+        found = house(folder, PAGES * size, only=[SOURCE], behind=[SOURCE], page_size=size, database=database)
+        other, hub, proxies = stack.enter_context(found)
         assert hub.hub("sync") == 0, hub.log()
         yield other, hub, proxies[SOURCE]
 

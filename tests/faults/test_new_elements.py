@@ -13,7 +13,10 @@ pytestmark = pytest.mark.long
 
 
 def test_what_refers_to_something_new(tmp_path: Path) -> None:
-    """Measures that name a goal and evaluations that name a measure, all new to the sinks, are written once each."""
+    """Measures that name a goal and evaluations that name a measure, all new to the sinks, are written once each.
+
+    It is mapping and merging that find the references, whatever the database.
+    """
     with house(tmp_path, 3) as (other, hub, _):
         other.order(SOURCE, link=True)
         hub.rest()

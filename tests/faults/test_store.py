@@ -1,4 +1,7 @@
-"""A database that is busy, read-only or on a full disk: no half state, nothing sent twice, no hand needed after it."""
+"""A database that is busy, read-only or on a full disk: no half state, nothing sent twice, no hand needed after it.
+
+All this is SQLite, whose file and lock are the hub's own; how it fares without its PostgreSQL is in `test_restart.py`.
+"""
 
 from __future__ import annotations
 
