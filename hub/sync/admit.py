@@ -312,6 +312,9 @@ class _Shelf:
         saved = remerge_all(self._tenant, self._tx, changed, now, cause)
         sides = [(stored, side) for stored in saved if (side := stored.side(self._connection.id))]
         logs.save_sides(self._tx, sides, run_id, now)
+        for stored in saved:
+            if stored.version == self._logs[stored.log_id].version:  # nothing new, but this system may know it by now
+                logs.route_anew(self._tx, stored.log_id)
         logs.add_keys(self._tx, self._connection.id, self._new_keys)
         for log_id, proposal in self._proposals:
             inbox.propose(self._tx, self._connection.id, log_id, proposal, now)
