@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 
 _BINARIES = Path("/usr/lib/postgresql")
-_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=80")
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=300")
 _WAIT_SECONDS = 30
 
 
