@@ -329,7 +329,7 @@ def test_many_children_live_in_the_hub(house: House, path: Path, town: int) -> N
 def test_thousands_of_children_live_in_a_bare_hub(house: House, path: Path, share: int) -> None:
     """As above, 10,000 in all with `make faults`, else a fourth of them."""
     assert path.exists()
-    first, count = 10_000 + 1_000 * share, scale(full=1_000, short=250)
+    first, count = 10_000 + 1_000 * share, scale(full=1_000, short=150)
     took, looked_at = _bare_histories(range(first, first + count), house)
     show("children in bare hubs", histories=count, changes=took, texts=looked_at)
 
