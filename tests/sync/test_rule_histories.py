@@ -8,7 +8,7 @@ it. At the end the families consent anew, people release what is held, and every
 Two hubs run the same lives. The real one has its database, its deliveries, systems that are away and answers that get
 lost: many children live in one hub side by side, 200 in `make test-long` and 1,000 in `make faults`. In the bare one a
 child is merged, planned, sent and acknowledged by the same functions without rows between, so that there is time for
-2,500 histories in `make test-long` and 10,000 in `make faults`. `make test` lives 40 lives, 14 of them in the real one.
+1,500 histories in `make test-long` and 10,000 in `make faults`. `make test` lives 40 lives, 14 of them in the real one.
 """
 
 from __future__ import annotations
