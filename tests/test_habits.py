@@ -63,6 +63,7 @@ def _places(pattern: re.Pattern[str]) -> list[str]:
     return [f"{name}:{at}" for name, at, line in lines if pattern.search(line)]
 
 
+@cache
 def _python(under: str) -> dict[str, ast.Module]:
     return {name: ast.parse(text) for name, text in _files().items() if name.endswith(".py") and name.startswith(under)}
 
