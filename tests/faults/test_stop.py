@@ -49,6 +49,13 @@ def test_a_worker_stopped_while_it_sends(tmp_path: Path, url: str, sink: str) ->
         assert_whole(other, hub, held=1)
 
 
+def _takes_a_stop(pid: int) -> bool:
+    """Tell whether a process has begun to listen for SIGTERM: before that, it just ends by it."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
 def test_workers_stopped_at_random_points(tmp_path: Path, url: str) -> None:
     """A worker stopped anywhere in a sync and woken when another is done writes nothing more; nothing comes twice."""
     count, stops = scale(full=2_000, short=40), scale(full=20, short=4)
@@ -58,6 +65,7 @@ def test_workers_stopped_at_random_points(tmp_path: Path, url: str) -> None:
         sleepers = []
         for point in sorted(Random(11).sample(range(whole), stops)):  # noqa: S311 - the same points at each run
             process = hub.start("run")
+            wait_for(lambda one=process.pid: _takes_a_stop(one), PATIENCE, hub.log)  # type: ignore[misc]
             wait_for(lambda at=point: hub.progress() >= at or not hub.at_work(), PATIENCE, hub.log)  # type: ignore[misc]
             hub.freeze(process)
             sleepers.append(process)
