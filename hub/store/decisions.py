@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from hub.relaylog.merge import Place, Settlement, Settlements, silent, typed
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog
-from hub.store.sealing import NewKey, Sealer
+from hub.store.sealing import NewKey, Sealer, TenantKeys
 from hub.store.tables import decisions
 
 FIELD = "decisions.sealed_detail"
@@ -165,6 +165,13 @@ def keep(
             sealed_detail=sealer.seal(f"{FIELD}/{decision_id}", detail.model_dump_json().encode()),
         )
     )
+
+
+def keep_apart(
+    tx: Connection, tenant: str, keys: TenantKeys, decision_id: str, new: NewDecision, who: Who, at: datetime
+) -> None:
+    """Keep a decision that is about no log, under a key made for it."""
+    keep(tx, tenant, keys.new_key(f"decision:{decision_id}"), decision_id, new, who, at)
 
 
 def lapse(tx: Connection, tenant: str, subject_id: str) -> None:

@@ -149,7 +149,7 @@ class WorkStore:
         return True
 
     def why(self, tx: Connection, run_id: str) -> str:
-        """Return what started a run: schedule, person, catch_up, replay or reconcile."""
+        """Return what started a run: schedule, person, catch_up, replay, reconcile or short_listing."""
         return tx.scalar(select(runs.c.why).where(runs.c.run_id == run_id)) or ""
 
     def planned_until(self, tx: Connection, connection: str, whys: Collection[str]) -> datetime | None:

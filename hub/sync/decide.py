@@ -17,7 +17,18 @@ from hub.connectors.base import SourceRecord
 from hub.relaylog.lasting import no_looser
 from hub.relaylog.merge import Place, flatten, remembered, unflatten
 from hub.relaylog.model import COLLECTIONS, RelayLog
-from hub.store.decisions import Choice, Confirmed, Effect, NewDecision, Released, Removed, Settled, Who, keep
+from hub.store.decisions import (
+    Choice,
+    Confirmed,
+    Effect,
+    NewDecision,
+    Released,
+    Removed,
+    Settled,
+    Who,
+    keep,
+    keep_apart,
+)
 from hub.store.differences import Differences
 from hub.store.events import Action, append
 from hub.store.logs import Side, StoredLog
@@ -336,9 +347,8 @@ class Decisions:
 
     def _keep_apart(self, tx: Transaction, new: NewDecision, who: Who) -> None:
         """Keep a decision that is about no log, under a key of its own."""
-        tenant, decision_id = self.tenant, self.tenant.new_id()
-        key = tenant.logs.keys.new_key(f"decision:{decision_id}")
-        keep(tx, self._number, key, decision_id, new, who, tenant.now())
+        tenant = self.tenant
+        keep_apart(tx, self._number, tenant.logs.keys, tenant.new_id(), new, who, tenant.now())
 
     def _anew(self, tx: Transaction, log_id: str) -> None:
         """Merge a log as is now decided, and have it routed whatever came of that."""

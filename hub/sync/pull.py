@@ -15,7 +15,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
 from hub.connectors.base import BadAnswer, ConnectorError, Misconfigured, Page, Unavailable, Waiting
-from hub.store.decisions import Choice, NewDecision, Who, keep
+from hub.store.decisions import Choice, NewDecision, Who, keep_apart
 from hub.store.events import Action, append
 from hub.store.inbox import NewProposal
 from hub.store.leases import LEASE, Lease, LeaseLost, guard, release, renew
@@ -211,7 +211,7 @@ def accept_short_listing(tenant: Tenant, connection: Connection, who: Who) -> st
         occurrence, number = f"{connection.id} {SHORT_LISTING} {tenant.new_id()}", tenant.organisation_number
         run_id = tenant.work.queue_run(tx, connection.id, occurrence, SHORT_LISTING, now, now)
         assert run_id  # noqa: S101 - no other occurrence has this id
-        decision_id, new = tenant.new_id(), NewDecision("run", run_id, Choice.ACCEPTED)
-        keep(tx, number, tenant.logs.keys.new_key(f"decision:{decision_id}"), decision_id, new, who, now)
+        new = NewDecision("run", run_id, Choice.ACCEPTED)
+        keep_apart(tx, number, tenant.logs.keys, tenant.new_id(), new, who, now)
         append(tx, number, Action.PERSON_RUN_ASKED, "run", run_id, who.id, now, why=SHORT_LISTING)
     return run_id

@@ -15,7 +15,7 @@ from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.payloads.base import PayloadError
 from hub.payloads.registry import payload
-from hub.store.decisions import Choice, NewDecision, Who, keep
+from hub.store.decisions import Choice, NewDecision, Who, keep, keep_apart
 from hub.store.events import Action, append
 from hub.store.inbox import KeptRecord
 from hub.store.leases import LEASE, Lease, guard, release, renew
@@ -54,9 +54,8 @@ def ask_replay(tenant: Tenant, who: Who, connection: str, ids: Collection[str] |
         assert run_id  # noqa: S101 - no other occurrence has this id
         tenant.inbox.ask_replay(tx, waiting, run_id)
         number = tenant.organisation_number
-        decision_id = tenant.new_id()
         new = NewDecision("run", run_id, Choice.REPLAYED)
-        keep(tx, number, tenant.logs.keys.new_key(f"decision:{decision_id}"), decision_id, new, who, now)
+        keep_apart(tx, number, tenant.logs.keys, tenant.new_id(), new, who, now)
         append(tx, number, Action.PERSON_QUARANTINE_REPLAYED, "run", run_id, who.id, now, records=len(waiting))
     return run_id
 
