@@ -16,7 +16,8 @@ from pathlib import Path
 import psycopg
 
 _BINARIES = Path("/usr/lib/postgresql")
-_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=300")
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+_PORT = 5432
 _WAIT_SECONDS = 30
 
 
@@ -29,22 +30,25 @@ def postgresql_binaries() -> Path | None:
 class PostgresServer:
     """A running server that is reached by its socket alone, with databases made for one test each.
 
-    `start` starts the server's process in its folder.
+    `start` starts the server's process in its folder. The port is also in the name of the socket.
     """
 
-    def __init__(self, folder: Path, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+    def __init__(self, folder: Path, start: Callable[[], subprocess.Popen[bytes]], port: int) -> None:
         self._folder = folder
+        self._port = port
         self._start = start
         self._numbers = count(1)
         self._running = start()
 
     def url(self, database: str) -> str:
         """Return a database's address as the hub takes it."""
-        return f"postgresql+psycopg://hub@/{database}?host={self._folder}"
+        return f"postgresql+psycopg://hub@/{database}?host={self._folder}&port={self._port}"
 
     def execute(self, statement: str) -> None:
         """Carry out one statement about databases."""
-        with psycopg.connect(host=str(self._folder), user="hub", dbname="postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            host=str(self._folder), port=self._port, user="hub", dbname="postgres", autocommit=True
+        ) as connection:
             connection.execute(statement.encode())
 
     @contextmanager
@@ -85,8 +89,11 @@ class PostgresServer:
 
 
 @contextmanager
-def private_postgresql(binaries: Path) -> Iterator[PostgresServer]:
-    """Start a server on a new folder and stop it. PostgreSQL refuses to be root, so that root lends it `nobody`."""
+def private_postgresql(binaries: Path, port: int | None = None) -> Iterator[PostgresServer]:
+    """Start a server on a new folder and stop it; with a port it is also reached on the loopback.
+
+    PostgreSQL refuses to be root, so that root lends it `nobody`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="stafetthub-pg-"))
     user, group = ("nobody", "nogroup") if os.geteuid() == 0 else (None, None)
     if user and group:
@@ -101,9 +108,10 @@ def private_postgresql(binaries: Path) -> Iterator[PostgresServer]:
     try:
         made = start(binaries / "initdb", "-D", folder / "data", "-U", "hub", "-A", "trust", "-E", "UTF8", "--no-sync")
         assert made.wait(_WAIT_SECONDS) == 0, (folder / "out.log").read_text()
-        settings = [part for setting in _SETTINGS for part in ("-c", setting)]
+        listen = ("listen_addresses=127.0.0.1" if port else "listen_addresses=", f"port={port or _PORT}")
+        settings = [part for setting in (*_SETTINGS, *listen) for part in ("-c", setting)]
         command: tuple[str | Path, ...] = (binaries / "postgres", "-D", folder / "data", "-k", folder, *settings)
-        server = PostgresServer(folder, lambda: start(*command))
+        server = PostgresServer(folder, lambda: start(*command), port or _PORT)
         try:
             server.wait()
             yield server

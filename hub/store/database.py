@@ -34,6 +34,7 @@ _SESSION = {
     "synchronous_commit": "on",  # a server that crashes must not forget that a change was about to be sent
     "lock_timeout": f"{_WAIT_SECONDS}s",
     "idle_in_transaction_session_timeout": "20s",  # a machine that hangs keeps the others from writing no longer
+    "tcp_user_timeout": "20s",  # also in the middle of an answer, of which no other setting here knows
     "tcp_keepalives_idle": "30",  # and one that lost its power is noticed in a minute
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",

@@ -344,7 +344,7 @@ class RunColumns(LeasedColumns):
     run_id: Named[str] = _id("The hub's own id of the run", key=True)
     occurrence: Named[str] = _word(160, "Id of the occurrence: connection and planned time, or who asked and when")
     planned_at: Named[datetime] = _at("When the occurrence was planned, before jitter")
-    why: Named[str] = _word(20, "What started it: schedule, person, webhook or catch_up")
+    why: Named[str] = _word(20, "What started it: schedule, person, catch_up, replay, reconcile, wipe or short_listing")
     state: Named[RunState] = _codes(RunState, "State", RunState.QUEUED)
     cursor_before: Named[str | None] = _word(500, "Cursor when it started")
     cursor_after: Named[str | None] = _word(500, "Cursor after its last committed page")

@@ -188,6 +188,10 @@ class WorkStore:
         """Write what a run has done so far, and where it goes on if it stops now."""
         tx.execute(update(runs).where(runs.c.run_id == run_id).values(counts=counts, cursor_after=cursor or None))
 
+    def counts(self, tx: Connection, run_id: str) -> dict[str, int]:
+        """Return what a run has counted so far."""
+        return tx.scalars(select(runs.c.counts).where(runs.c.run_id == run_id)).one()
+
     def cursor(self, tx: Connection, connection: str) -> str | None:
         """Return how far a connection has been read; None before its first whole run."""
         where = (cursors.c.tenant == self._tenant, cursors.c.connection == connection)

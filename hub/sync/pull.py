@@ -18,7 +18,7 @@ from hub.connectors.base import BadAnswer, ConnectorError, Misconfigured, Page, 
 from hub.store.decisions import Choice, NewDecision, Who, keep_apart
 from hub.store.events import Action, append
 from hub.store.inbox import NewProposal
-from hub.store.leases import LEASE, Lease, LeaseLost, guard, release, renew
+from hub.store.leases import LEASE, Lease, guard, release, renew
 from hub.store.tables import ProposalKind, RunState
 from hub.store.work import INTERNAL_ERROR
 from hub.sync.admit import Admission, Admitter
@@ -75,23 +75,24 @@ def pull(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
     except ConnectorError as error:
         _note(result, error, tenant.now())
         _stop(tenant, lease, result)
-    except LeaseLost:
-        raise
     except STORE_TROUBLE:  # where it takes no writing yet either, the lease passes
         _note(result, STORE_DOWN, tenant.now())
         _stop(tenant, lease, result)
-    except Exception as error:  # noqa: BLE001 - a mistake of ours ends this run, not the worker
-        return broken(tenant, lease, error, result)
     return result
 
 
-def broken(tenant: Tenant, lease: Lease, error: Exception, so_far: PullResult | None = None) -> PullResult:
-    """End a run of any kind that a mistake of ours broke off, so that it is seen. Raises LeaseLost."""
+def broken(tenant: Tenant, lease: Lease, error: Exception) -> PullResult:
+    """End a run of any kind that a mistake of ours broke off, so that it is seen. What it has counted stays.
+
+    Raises LeaseLost.
+    """
     _log.error("sync:run:internal_error", run=lease.row_id, exc_info=error)
-    result = so_far or PullResult()
-    result.state, result.error = RunState.FAILED, INTERNAL_ERROR
-    result.remedy = f"A mistake in the hub ({type(error).__name__}): report it with the run's id"
-    _stop(tenant, lease, result)
+    remedy = f"A mistake in the hub ({type(error).__name__}): report it with the run's id"
+    result = PullResult(state=RunState.FAILED, error=INTERNAL_ERROR, remedy=remedy)
+    with tenant.db.write() as tx:
+        guard(tx, lease)
+        result.counts = tenant.work.counts(tx, lease.row_id)
+        _give_back(tenant, tx, lease, result)
     return result
 
 

@@ -43,10 +43,15 @@ OPEN = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN)
 BUSY = (RunState.QUEUED, RunState.RUNNING)
 FROZEN = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-    "AND state IN ('active', 'idle in transaction') AND wait_event = 'ClientRead' AND pid <> pg_backend_pid() "
-    "AND state_change < clock_timestamp() - interval '1 second'"
+    "AND state IN ('active', 'idle in transaction') AND wait_event IN ('ClientRead', 'ClientWrite') "
+    "AND pid <> pg_backend_pid() AND state_change < clock_timestamp() - interval '1 second'"
 )
-"""Ends the sessions that have waited in a transaction, or in the middle of a statement, for a second."""
+"""Ends the sessions that have waited for their client in a transaction, or in a statement, for a second."""
+OPEN_FOR_LONG = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND xact_start < clock_timestamp() - interval '1 second'"
+)
+"""Counts the transactions that are older than a second, also those that wait for a lock."""
 
 
 def scale(*, full: int, short: int) -> int:
@@ -253,11 +258,12 @@ class House:
         Another of its threads may have waited for the lock that is free then, and so on.
         """
         process.send_signal(signal.SIGSTOP)
-        time.sleep(1.1)
-        for _ in range(10):
-            if not self.rows(FROZEN):
-                return
+        for _ in range(30):
             time.sleep(1.1)
+            self.rows(FROZEN)
+            [(open_for_long,)] = self.rows(OPEN_FOR_LONG)
+            if not open_for_long:
+                return
         raise AssertionError("the frozen process still holds the database")
 
     def stop(self, process: subprocess.Popen[bytes], seconds: float = 30) -> float:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from socket import create_server
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select, text
 
+from hub.store.database import open_database
 from hub.store.tables import DeliveryState, deliveries, runs
 from tests.faults.children import SINKS, SOURCE
 from tests.faults.house import PATIENCE, assert_whole, house, scale, show, wait_for
+from tests.stores import postgresql_binaries, private_postgresql
 
 pytestmark = pytest.mark.long
 STORES = ["postgresql"]
@@ -81,6 +87,44 @@ def test_workers_stopped_at_random_points(tmp_path: Path, url: str) -> None:
         assert [hub.rows(select(table).order_by(table.c.fence)) for table in (runs, deliveries)] == before
         show("stopped in a sync", stops=stops, twice=len(other.doubles()), held=hub.deliveries("neither")["held"])
         assert_whole(other, hub, held=stops * 2)
+
+
+IN_AN_ANSWER = """
+import os, signal, sys
+from hub.store.database import open_database
+
+with open_database(sys.argv[1]).write() as tx:
+    print("holds the lock", flush=True)
+    session = tx.connection.driver_connection.pgconn
+    session.send_query(b"SELECT repeat('x', 1000) FROM generate_series(1, 100000)")
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+"""Writes, asks for more than fits between server and client, and stands still before it has read the answer."""
+
+
+def test_a_process_stopped_in_the_middle_of_an_answer() -> None:
+    """PostgreSQL lets go of a client that stands still while an answer is on its way to it: others write on."""
+    binaries = postgresql_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL: install it, on Debian and Ubuntu by apt-get install postgresql")
+    with create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with ExitStack() as stack:
+        server = stack.enter_context(private_postgresql(binaries, port))
+        socket = make_url(stack.enter_context(server.database()))
+        url = socket.set(host="127.0.0.1", port=port, query={}).render_as_string()
+        frozen = stack.enter_context(
+            subprocess.Popen([sys.executable, "-c", IN_AN_ANSWER, url], stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(frozen.kill)
+        assert frozen.stdout is not None
+        assert frozen.stdout.readline() == "holds the lock\n"
+        begun = time.monotonic()
+        database = open_database(url)
+        stack.callback(database.close)
+        with database.write() as tx:
+            assert tx.scalar(text("SELECT 1")) == 1
+        show("stopped in an answer", seconds=round(time.monotonic() - begun, 1))
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "at_work"])

@@ -699,17 +699,19 @@ def test_a_page_that_breaks_off_leaves_nothing_of_itself(house: House) -> None:
 
 
 def test_a_mistake_of_the_hub_ends_the_run_without_a_word_of_the_record(house: House) -> None:
-    """The run has failed as an internal error; the exception's text stands nowhere."""
+    """The run has failed as an internal error with what it had counted; the exception's text stands nowhere."""
+    house.tell_many(ordinary_kindergarten, 9)
 
-    def stumble(_real: Connector) -> Iterator[Page]:
+    def stumble(real: Connector) -> Iterator[Page]:
+        yield next(iter(real.pages()))
         raise KeyError("Solskinn Testbarn")
-        yield
 
     house.detours[VIGILO].pages_by = stumble
     with capture_logs() as lines:
         result = house.pull(VIGILO)
     (run,) = house.rows(runs)
     assert (run.state, run.error_class) == (RunState.FAILED, "internal_error")
+    assert run.counts["read"] == len(house.rows(records)) == 5
     assert "KeyError" in result.remedy
     assert "Solskinn" not in result.remedy
     assert [line["event"] for line in lines] == ["sync:run:internal_error"]

@@ -449,7 +449,7 @@ def _runs() -> None:
             "why",
             sa.String(length=20),
             nullable=False,
-            comment="What started it: schedule, person, webhook or catch_up",
+            comment="What started it: schedule, person, catch_up, replay, reconcile, wipe or short_listing",
         ),
         sa.Column(
             "state", sa.String(length=16), nullable=False, comment="State: queued running done failed held missed"
