@@ -36,7 +36,6 @@ _CONNECTION = {
     "options": "-c search_path=procrastinate -c lock_timeout=30s",
     "application_name": "stafetthub-jobs",
     "connect_timeout": 5,
-    "keepalives_idle": 30,
     # A statement that the server remembers names types by number, and those are others when the schema is made anew.
     "prepare_threshold": None,
 }

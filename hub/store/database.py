@@ -20,7 +20,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -40,7 +40,16 @@ _SESSION = {
     "tcp_keepalives_count": "3",
     "timezone": "UTC",
 }
+WHILE_IT_ANSWERS = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",  # milliseconds
+}
+"""What libpq is told, so that a server which left the network is noticed in a minute instead of after hours.
 
+However long a server that is still there works on a statement or waits for a lock, it is waited for.
+"""
 
 IN_THE_WAY = "Somebody uses the database, and what was deleted still lies in its files. Try again"
 
@@ -182,7 +191,13 @@ def is_postgresql(url: str) -> bool:
 
 def libpq_url(url: str) -> str:
     """Return the address of a PostgreSQL database as others than SQLAlchemy read it. It holds the password."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return _with_patience(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _with_patience(url: str) -> URL:
+    """Add how long libpq waits for a server that is gone, unless the address says so itself."""
+    address = make_url(url)
+    return address.set(query={**WHILE_IT_ANSWERS, **address.query})
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -196,7 +211,7 @@ def _postgresql_engine(url: str) -> Engine:
     """A worker thread uses one connection at a time; what is beyond five is closed again when it is given back."""
     settings = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     engine = create_engine(
-        url,
+        _with_patience(url),
         hide_parameters=True,
         pool_size=5,
         max_overflow=40,

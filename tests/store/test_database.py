@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import create_server
 from threading import Thread
+from typing import Any
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from hub.store.database import Database, StoreUnavailable, newest_revision, open_database, upsert
+from hub.store.database import Database, StoreUnavailable, libpq_url, newest_revision, open_database, upsert
 from hub.store.tables import connection_state, cursors, metadata, records
-from tests.stores import PostgresServer
+from tests.stores import PostgresServer, postgresql_binaries, private_postgresql
 
 TENANT, OTHER = "100000008", "100000016"  # made up
 VIGILO = f"{TENANT}/vigilo"
@@ -43,6 +47,31 @@ def test_concurrent_increments_are_all_kept(db: Database) -> None:
         thread.join()
     with db.read() as tx:
         assert tx.scalar(select(connection_state.c.failures)) == 1200
+
+
+def test_a_server_that_left_the_network_is_noticed() -> None:
+    """Both the hub's own sessions and those of the jobs give a silent server up after 20 s, or as the address says."""
+    binaries = postgresql_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL: install it, on Debian and Ubuntu by apt-get install postgresql")
+    with create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    url = f"postgresql+psycopg://hub@127.0.0.1:{port}/postgres"
+    with private_postgresql(binaries, port):
+        for address, patience in ((url, 20_000), (f"{url}?tcp_user_timeout=5000", 5_000)):
+            db = open_database(address)
+            with db.read() as tx:
+                assert _patience(tx.connection.driver_connection) == patience
+            db.close()
+            with psycopg.connect(libpq_url(address)) as session:
+                assert _patience(session) == patience
+
+
+def _patience(session: Any) -> int:
+    """Give how many milliseconds what is sent may stay without an answer from the other machine."""
+    with socket.fromfd(session.pgconn.socket, socket.AF_INET, socket.SOCK_STREAM) as ours:
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        return ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
 
 
 def test_sqlite_is_set_so_that_nothing_committed_is_lost(path: Path) -> None:
