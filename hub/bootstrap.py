@@ -268,8 +268,9 @@ def key_source(tenant: TenantSettings, clock: Clock) -> KeyFile | KeyText | Wrap
 
 def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: Clock) -> Tenant:
     keys = tenant_keys(key_source(tenant, clock), tenant.organisation_number)
-    own = mappings_of(tenant.mappings, clock.now().date()) if tenant.mappings else {}
-    known = {**own, **active_mappings(db, tenant.organisation_number)}
+    written = mappings_of(tenant.mappings, clock.now().date()) if tenant.mappings else {}
+    known = {**written, **active_mappings(db, tenant.organisation_number)}
+    own = db.of(tenant.organisation_number)  # a gate is written to while other municipalities' pages are
     given = partial(new_id, clock.now)
 
     def rules(day: date) -> Rules:
@@ -284,7 +285,7 @@ def _tenant(settings: HubSettings, tenant: TenantSettings, db: Database, clock: 
         name=tenant.name,
         synthetic_ids=settings.environment != "production",
         connections={
-            each.id: _connection(each, clock, known, _gate(each, db, clock), _unit_controllers(tenant))
+            each.id: _connection(each, clock, known, _gate(each, own, clock), _unit_controllers(tenant))
             for each in tenant.connections
         },
         rules=rules,

@@ -98,6 +98,15 @@ def typeset(name: str, today: date, sheet: MakeSheet) -> bytes:
 
     `sheet` is asked again, with `signs_named`, when signs have to be named: it then says so. Raises DocumentFailed.
     """
+    try:
+        return _typeset(name, today, sheet)
+    except (Exception, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic of typst, which no one who expects exceptions catches
+        raise DocumentFailed(f"{name}: typst broke off ({type(error).__name__}); report it with this id") from None
+
+
+def _typeset(name: str, today: date, sheet: MakeSheet) -> bytes:
     signs = _unprintable(_document(sheet(signs_named=False), today))
     for _ in range(_ROUNDS):
         document = _document(sheet(signs_named=bool(signs)), today)

@@ -142,10 +142,12 @@ class _WorkerLoop:
         def work() -> None:
             try:
                 self._rows.work(Task(kind, row_id), self._stopping)
-            except Exception as error:  # noqa: BLE001 - the row keeps its lease until it passes; the worker lives on
+            except BaseException as error:  # noqa: BLE001 - also a panic of a library in Rust, which is no Exception:
+                # the row keeps its lease until it passes; the worker lives on
                 _log.error("engine:work:failed", **{kind: row_id}, exc_info=error)
-            with suppress(RuntimeError):  # nobody waits any more
-                loop.call_soon_threadsafe(done.set)
+            finally:
+                with suppress(RuntimeError):  # nobody waits any more
+                    loop.call_soon_threadsafe(done.set)
 
         Thread(target=work, name=f"worker-{kind}", daemon=True).start()
         await done.wait()

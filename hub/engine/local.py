@@ -83,5 +83,6 @@ class LocalEngine:
     def _work(self, task: Task) -> None:
         try:
             self._rows.work(task, self._stopping)
-        except Exception as error:  # noqa: BLE001 - the row keeps its lease until it passes; the worker lives on
+        except BaseException as error:  # noqa: BLE001 - also a panic of a library in Rust, which is no Exception:
+            # the row keeps its lease until it passes; the worker lives on
             _log.error("engine:work:failed", **{task.kind: task.row_id}, exc_info=error)

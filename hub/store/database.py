@@ -104,11 +104,20 @@ class Database:
             yield tx
 
     def migrate(self) -> None:
-        """Bring the tables to the newest revision, all in one transaction. Doing it again changes nothing.
+        """Bring the tables to the newest revision, all in one transaction. Doing it again only reads.
 
-        Raises StoreUnavailable.
+        Raises StoreUnavailable, also where a newer version of the hub has made the tables.
         """
         self._reach()
+        revision, newest = self.revision(), newest_revision()
+        if revision == newest:
+            return
+        if revision is not None and revision not in _revisions():
+            raise StoreUnavailable(
+                f"This database belongs to a newer version of the hub: its tables are of revision {revision}, and this "
+                f"version knows {newest}. Nothing was changed. Install the newer version again, or put back a backup "
+                "that this version made by `hub restore`"
+            )
         with self.write() as tx:
             config = _alembic()
             config.attributes["connection"] = tx
@@ -226,6 +235,10 @@ def _postgresql_engine(url: str) -> Engine:
 def newest_revision() -> str | None:
     """Return the revision that this version of the hub needs."""
     return ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def _revisions() -> set[str]:
+    return {each.revision for each in ScriptDirectory.from_config(_alembic()).walk_revisions()}
 
 
 def upsert(

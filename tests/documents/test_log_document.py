@@ -14,7 +14,7 @@ from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject, PdfObject, StreamObject
 
 from hub.documents.content import Content, Edition, Group, Heading, paragraphs
-from hub.documents.pdf import render
+from hub.documents.pdf import DocumentFailed, Sheet, render, typeset
 from hub.documents.words import written_date, written_time
 from hub.relaylog.codes import BtiLevel, Code, Effect, NoteKind, Part
 from hub.relaylog.model import (
@@ -273,3 +273,17 @@ def test_paragraphs_keep_every_word(text: str) -> None:
     split = paragraphs(text)
     assert [word for lines in split for line in lines for word in line.split()] == text.split()
     assert all(line.strip() for lines in split for line in lines)
+
+
+def test_a_panic_of_the_typesetter_is_a_document_that_failed() -> None:
+    """What a library in Rust raises is no Exception, and would end whoever asked for it; its text is kept out."""
+
+    class Panic(BaseException):
+        pass
+
+    def sheet(*, signs_named: bool) -> Sheet:
+        raise Panic(f"Solskinn Testbarn {signs_named}")
+
+    with pytest.raises(DocumentFailed, match=r"^log 1: typst broke off \(Panic\)") as caught:
+        typeset("log 1", _DAY, sheet)
+    assert caught.value.__suppress_context__

@@ -111,6 +111,29 @@ def test_a_failing_row_does_not_stop_the_worker(db: Database, make: Make) -> Non
     assert states(db) == {RunState.DONE: 1, RunState.RUNNING: 1}
 
 
+def test_a_panic_does_not_stop_the_worker(db: Database, make: Make) -> None:
+    """What a library in Rust raises is no Exception: the only worker still does the next rows, and tells of it."""
+
+    class Panic(BaseException):
+        pass
+
+    def job(row_id: str, _stopping: Event) -> None:
+        done.down()
+        if row_id == bad:
+            raise Panic
+
+    bad, *others = sorted(queue(db, 4))
+    done = Countdown(4)
+    rows = RunRows(db, job)
+    with capture_logs() as lines:
+        engine = make(rows, {}, workers=1)
+        engine.start()
+        assert done.wait()
+        until(lambda: states(db) == {RunState.RUNNING: 1, RunState.DONE: len(others)})
+        engine.stop()
+    assert [line["run"] for line in lines if line["event"] == "engine:work:failed"] == [bad]
+
+
 def test_stopping_lets_work_end_and_drops_the_line(db: Database, make: Make) -> None:
     """A handler that looks at `stopping` ends at once and its row is done; rows still in line stay queued."""
     queue(db, 5)

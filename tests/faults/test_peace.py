@@ -23,10 +23,12 @@ from tests.connectors.wire import Wire, answer
 from tests.faults.children import Tree
 from tests.faults.house import TENANT, House, house, scale, show, wait_for
 from tests.faults.proxy import Exchange, Proxy, Rule, cut, status
+from tests.stores import PostgresServer
 
 pytestmark = pytest.mark.long
 
 BAD, GOOD = "refuses_key", "look_up_only"
+NEIGHBOUR = "100000016"  # made up
 
 
 @dataclass
@@ -198,3 +200,25 @@ def test_pause_in_a_storm(tmp_path: Path, url: str) -> None:
         show("pause in a storm", retries=before, attempts_after_a_second=len(late))
         assert late == []
         assert storm.answers["paused"] > 0
+
+
+def test_a_gate_waits_for_no_other_municipality(tmp_path: Path, postgresql: PostgresServer) -> None:
+    """While another municipality's page is being written, an attempt takes its turn and notes how it went."""
+    with ExitStack() as stack:
+        database = stack.enter_context(postgresql.database("migrated"))
+        rate: Tree = {"rate": {"per_second": 50}}
+        hub = stack.enter_context(House(tmp_path, {GOOD: 1}, database=database, more={GOOD: rate}))
+        gate = stack.enter_context(hub.opened()).connection(GOOD)[1].connector._http._gate  # type: ignore[attr-defined]
+
+        def attempt() -> None:
+            gate.enter()
+            gate.failed(Unavailable("connection_refused", "nobody is there", "Start it"))
+
+        attempting = Thread(target=attempt, daemon=True)
+        with hub.db.of(NEIGHBOUR).write():
+            attempting.start()
+            attempting.join(20)
+            waits = attempting.is_alive()
+        attempting.join()
+        assert not waits
+        assert hub.rows(select(connection_state.c.failures)) == [(1,)]

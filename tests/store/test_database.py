@@ -164,6 +164,28 @@ def test_migrating_brings_the_newest_revision_once(empty_url: str) -> None:
     db.close()
 
 
+def test_with_nothing_to_migrate_nobody_is_waited_for(db: Database, url: str) -> None:
+    """Each command begins by migrating; where nothing is to be done it goes on while somebody writes."""
+    other = open_database(url)
+    migrated = Thread(target=other.migrate, daemon=True)
+    with db.write():
+        migrated.start()
+        migrated.join(10)
+        waits = migrated.is_alive()
+    migrated.join()
+    other.close()
+    assert not waits
+
+
+def test_a_database_of_a_newer_hub_is_told_with_what_to_do(db: Database) -> None:
+    """After a newer version has changed the tables an older one leaves them alone, and says so."""
+    with db.write() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreUnavailable, match=r"newer version of the hub.*9999"):
+        db.migrate()
+    assert db.revision() == "9999"
+
+
 def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
     """Three that find an empty database at the same time all end with the newest revision, and none fails."""
     opened = [open_database(empty_url) for _ in range(3)]
