@@ -208,6 +208,22 @@ def close(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption 
         typer.echo("Closed.")
 
 
+@app.command("same-person")
+def same_person(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+    """Say that a record in quarantine for another person's number is the same child's: it is taken in with it."""
+    _decide(config, item_id, who, why, "Taken in.", lambda decisions, by: decisions.same_person(item_id, by))
+
+
+@app.command("another-person")
+def another_person(item_id: Id, who: DeciderOption, why: WhyOption, config: ConfigOption = CONFIG) -> None:
+    """Say that a record in quarantine for another person's number is another child's: it leaves its log.
+
+    It is taken in as if it were new, and nothing of the log it comes to is sent before somebody has released that.
+    """
+    said = "Taken out. Look in the system for what the record still says of the first child, then release the hold."
+    _decide(config, item_id, who, why, said, lambda decisions, by: decisions.another_person(item_id, by))
+
+
 @app.command()
 def done(
     item_id: Id,

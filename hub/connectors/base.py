@@ -193,6 +193,10 @@ class Connector(Protocol):
     def lists_all(self) -> bool:
         """Tell whether what the pages lack is gone from the system."""
 
+    @property
+    def answers(self) -> bool:
+        """Tell whether the system itself answers a change. Else it is put out for it, and its next record tells."""
+
     def check(self) -> None:
         """Reach the system with the configured secrets, reading nothing. Raises ConnectorError."""
 

@@ -80,6 +80,7 @@ class RelayLogs:
     """One system that speaks the open interface. `repeat` tells what may be done when an answer was lost."""
 
     lists_all = True
+    answers = True
 
     def __init__(
         self, settings: Settings, limits: Limits, clock: Clock, profile: Mapping[str, str], gate: Gate = OPEN

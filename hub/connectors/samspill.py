@@ -97,6 +97,7 @@ class Samspill:
     """One municipality's plans in Samspill."""
 
     lists_all = True
+    answers = True
     repeat: Repeat = "look_up"
 
     def __init__(

@@ -80,6 +80,7 @@ class Vigilo:
     """One organisation's relay logs in Vigilo."""
 
     lists_all = True
+    answers = True
     repeat: Repeat = "look_up"
 
     def __init__(

@@ -53,6 +53,8 @@ class Opener:
             stored = self.store.load(tx, log_id)
         if stored.decided.restricted:
             raise NotOpen(f"log {log_id}: {RESTRICTED.reason}: until {RESTRICTED.releases_when}")
+        for stop in stored.decided.mixed:
+            raise NotOpen(f"log {log_id}: {stop.reason}: until {stop.releases_when}")
         return stored.log
 
     def noted(self, log_id: str, purpose: str, now: datetime) -> None:

@@ -80,6 +80,8 @@ WORDS: Mapping[str, str] = {
     Action.PERSON_PROPOSAL_REFUSED: "a person refused the proposal",
     Action.PERSON_QUARANTINE_REPLAYED: "a person asked for {records} records in quarantine to be taken in again",
     Action.PERSON_QUARANTINE_DISMISSED: "a person closed it: what was kept is deleted",
+    Action.PERSON_RECORD_SAME_PERSON: "a person said that the record is the same child's: it was taken in",
+    Action.PERSON_RECORD_ANOTHER_PERSON: "a person said that the record is another child's: it went to log {into}",
     Action.PERSON_DELIVERY_DECIDED: "a person decided on the delivery to {connection}: {choice}",
 }
 """The sentence of each action; an action without one is told by its code."""
@@ -107,6 +109,12 @@ def in_words(action: str, data: Data) -> str:
     return WORDS.get(action, action).format_map(_Open(known))
 
 
+ANOTHER_PERSON = "another_person"
+"""The reason of a record in quarantine that names another person than its log is about."""
+
+MOVED_RECORD = "moved_record"
+"""The rule of a hold on a log that a record came to out of another person's."""
+
 NO_RECORD = "no_record_at_receiver"
 """The rule of a hold that stops nothing: there is no log to write in at the receiver."""
 
@@ -122,6 +130,20 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
         (
             "hub inbox close {id} --who … --why …",
             "what was kept is deleted, and it is no longer listed, unless it comes and is refused again",
+        ),
+    ),
+    ANOTHER_PERSON: (
+        ("put the number right in the system", "if it was wrong: the record is taken in and the log goes on by itself"),
+        (
+            "hub inbox same-person {id} --who … --why …",
+            "the same child has another number, such as one in place of a D-number: the record is taken in with it",
+        ),
+        (
+            "hub inbox another-person {id} --who … --why …",
+            (
+                "the record leaves the log, with what its services wrote there, and comes to the other child's. What "
+                "the hub once sent to it about the first child still stands in it: delete that in its system"
+            ),
         ),
     ),
     "difference": (
@@ -175,6 +197,15 @@ CHOICES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "what is held goes as it stands now; another situation is held anew",
         ),
     ),
+    MOVED_RECORD: (
+        (
+            "hub inbox release {id} --who … --why …",
+            (
+                "the log goes as it stands. Look in the system first: what the record still says of the child whose "
+                "log it came from is to be deleted there"
+            ),
+        ),
+    ),
     NO_RECORD: (
         (
             "hub inbox release {id} --who … --why …",
@@ -192,8 +223,9 @@ def choices(item: InboxItem, *, by_a_person: bool, plans: bool = False) -> list[
     """
     if item.kind == "hold" and not by_a_person:
         return [("nobody can release it", f"it ends when {item.ends or 'what it rests on changes in its system'}")]
-    hold = NO_RECORD if item.rule == NO_RECORD else "hold"
-    by = {"proposal": item.reason, "task": _of_task(item.rule, plans=plans), "hold": hold}
+    hold = item.rule if item.rule in (NO_RECORD, MOVED_RECORD) else "hold"
+    refused = ANOTHER_PERSON if item.reason == ANOTHER_PERSON else "quarantine"
+    by = {"proposal": item.reason, "task": _of_task(item.rule, plans=plans), "hold": hold, "quarantine": refused}
     found = CHOICES.get(by.get(item.kind, item.kind), ())
     return [(command.format(id=item.id, log=item.log), leads_to) for command, leads_to in found]
 

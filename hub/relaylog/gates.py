@@ -54,6 +54,17 @@ class Rules:
     life: LifePolicy = field(default_factory=LifePolicy)
 
 
+ANOTHER_PERSON = Stop(
+    "another_person",
+    Decider.OPERATOR,
+    "its system names the former person again, or a person decides on the record in quarantine",
+    of_log=True,
+)
+"""A system's record of a log is now said to be another person's: whose texts the log holds nobody knows."""
+
+MOVED_RECORD = Stop("moved_record", Decider.OPERATOR, "a person has looked at what would be sent", of_log=True)
+"""A record came here out of another person's log, and may still hold what was once sent there about that person."""
+
 UNSENT_STATUS = frozenset({LogStatus.DRAFT, LogStatus.AWAITING_CONSENT, LogStatus.REJECTED, LogStatus.UNKNOWN})
 
 

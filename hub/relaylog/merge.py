@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import TypeAdapter
 
 from hub.relaylog.codes import AddressProtection, ClosedBy, ConsentStatus, LogStatus, Part, Service
+from hub.relaylog.gates import Stop
 from hub.relaylog.making import changed, made
 from hub.relaylog.model import COLLECTIONS, Actor, Closure, Element, Frozen, Guardian, OrgUnit, RelayLog
 
@@ -93,6 +94,8 @@ class Merged:
     """Places at which a person's choice holds over what systems say."""
     restricted: bool = False
     """Somebody objects, or demands that use be restricted: the log goes nowhere."""
+    mixed: tuple[Stop, ...] = ()
+    """Why the log goes nowhere because it may hold texts about two persons."""
 
 
 @dataclass(frozen=True)
@@ -415,7 +418,8 @@ def acknowledge(
     """Return the agreed log and the systems' sides after a system took in a view.
 
     What was delivered is agreed with the systems that said it; the others still have it before them. A place that was
-    not delivered, withheld or frozen, keeps its base: an edit of it is not forgotten.
+    not delivered, withheld or frozen, keeps its base: an edit of it is not forgotten. Nor is one that the receiver had
+    made itself before the delivery, where that does not become agreed.
     """
     shown = flatten(exchange.delivered)
     news = _news(merged, exchange, shown)
@@ -425,7 +429,8 @@ def acknowledge(
         held = _Opened(exchange.held.get(system.connection, system.seen))
         if system.connection == exchange.connection:
             left = _left_by_writing(system, news, shown, held, merged, _Opened(exchange.now))
-            sides.append(replace(_exchanged(system, left, shown, news), seen=exchange.now))
+            own = {place for place in overtaken if place in held and _tells(held, place, news[place])}
+            sides.append(replace(_exchanged(system, left, shown, news.keys() - own), seen=exchange.now))
         else:
             said = {place: held.get(place) for place in news if _says(system.connection, held, place, merged)}
             decided = {place: held.get(place) for place in (news.keys() & merged.settled) - overtaken if place in held}
@@ -515,8 +520,8 @@ def _exchanged(system: System, held: Flat, meant: Flat, places: Iterable[Place])
 class Exchange:
     """What passed between the hub and a system: the view delivered and what the system holds since, in hub ids.
 
-    `cleared` are the places that were emptied on purpose. `held` is what the other systems held when the view was
-    made: what they have changed since is not agreed by it.
+    `cleared` are the places that were emptied on purpose. `held` is what the systems held when the view was made:
+    what the others have changed since is not agreed by it.
     """
 
     connection: str

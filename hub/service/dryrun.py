@@ -65,6 +65,11 @@ class _Reading:
         """Tell what the system itself would."""
         return self.whole.lists_all
 
+    @property
+    def answers(self) -> bool:
+        """Tell what the system itself would."""
+        return self.whole.answers
+
     def check(self) -> None:
         """Reach the system. Raises ConnectorError."""
         self.whole.check()

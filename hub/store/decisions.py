@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from hub.relaylog.gates import ANOTHER_PERSON, MOVED_RECORD, Stop
 from hub.relaylog.merge import Place, Settlement, Settlements, silent, typed
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog
 from hub.store.sealing import NewKey, Sealer, TenantKeys
@@ -37,6 +38,10 @@ class Choice(StrEnum):
     OFFERED = "offered"
     ANSWERED = "answered"
     ASKED = "asked"
+    STOPPED = "stopped"
+    SAME_PERSON = "same_person"
+    ANOTHER_PERSON = "another_person"
+    MOVED = "moved"
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,13 @@ class Confirmed(BaseModel):
     belongs: bool
 
 
+class Mistaken(BaseModel):
+    """A connection whose record of the log is said to be another person's. `mark` is what the decision is about."""
+
+    connection: str
+    mark: str
+
+
 class Effect(BaseModel):
     """What merging and routing do because of a decision."""
 
@@ -104,6 +116,9 @@ class Effect(BaseModel):
     released: Released | None = None
     removed: tuple[Removed, ...] = ()
     restricted: bool = False
+    mistaken: Mistaken | None = None
+    moved: str = ""
+    """What the arrival of a record out of another person's log is known by."""
 
 
 class _Detail(BaseModel):
@@ -124,6 +139,17 @@ class Decided:
     """Whether each guardian that was decided about belongs to the log, by the hub's id."""
     restricted: bool = False
     """Somebody objects, or demands that use be restricted: nothing is sent."""
+    mistaken: Mapping[str, str] = field(default_factory=dict)
+    """The connections whose record is said to be another person's, each with what the decision is about."""
+    moved: str = ""
+    """The last arrival of a record out of another person's log."""
+
+    @property
+    def mixed(self) -> tuple[Stop, ...]:
+        """Why the log goes nowhere, as far as it may hold texts about two persons."""
+        looked_at = any((one.rule, one.situation) == (MOVED_RECORD.reason, self.moved) for one in self.released)
+        stops = ((ANOTHER_PERSON, bool(self.mistaken)), (MOVED_RECORD, bool(self.moved) and not looked_at))
+        return tuple(stop for stop, stands in stops if stands)
 
 
 @dataclass(frozen=True)
@@ -199,6 +225,8 @@ def _decided(effects: list[Effect]) -> Decided:
         tuple(removed for effect in effects for removed in effect.removed),
         {known.guardian: known.belongs for effect in effects if (known := effect.confirmed)},
         restricted=any(effect.restricted for effect in effects),
+        mistaken={where.connection: where.mark for effect in effects if (where := effect.mistaken)},
+        moved=next((effect.moved for effect in reversed(effects) if effect.moved), ""),
     )
 
 

@@ -92,6 +92,8 @@ class Action(StrEnum):
     PERSON_PROPOSAL_REFUSED = "person:proposal:refused"
     PERSON_QUARANTINE_REPLAYED = "person:quarantine:replayed"
     PERSON_QUARANTINE_DISMISSED = "person:quarantine:dismissed"
+    PERSON_RECORD_SAME_PERSON = "person:record:same_person"
+    PERSON_RECORD_ANOTHER_PERSON = "person:record:another_person"
     PERSON_DIFFERENCE_CLOSED = "person:difference:closed"
     PERSON_BATON_OFFERED = "person:baton:offered"
     PERSON_BATON_ANSWERED = "person:baton:answered"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 
 from hub.store.decisions import lapse
 from hub.store.events import Action, append
@@ -65,6 +65,7 @@ class NewProposal:
     foreign_id: str = ""
     collection: str = ""
     element_id: str = ""
+    """The element; of a match the other log, where there is one alone to choose."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class KeptRecord:
     foreign_id: str
     data: bytes = field(repr=False)
     why: Refusal
+    delivered_at: datetime
+    """When it last came from its system."""
 
 
 class Inbox:
@@ -282,8 +285,8 @@ class Inbox:
         key = self._keys.new_key(f"quarantine:{quarantine_id}")
         values = {
             "reason": why.reason,
-            "place": why.place,
-            "rule": why.rule,
+            "place": _line(why.place, 300),
+            "rule": _line(why.rule, 200),
             "last_seen_at": now,
             "attempts": (standing.attempts if standing else 0) + 1,
             "change_hash": change_hash,
@@ -379,6 +382,20 @@ class Inbox:
         )
         append(tx, self._tenant, Action.PROPOSAL_MADE, "proposal", proposal_id, ACTOR, now, kind=str(new.kind))
 
+    def asked_to_join(self, tx: Connection, log_id: str, others: Collection[str]) -> set[str]:
+        """Return those of some logs of which is asked whether they are one with a log, or was answered that not."""
+        c = proposals.c
+        asked = select(c.log_id, c.element_id).where(
+            c.tenant == self._tenant,
+            c.kind == ProposalKind.MATCH,
+            c.log_id.in_([log_id, *others]),
+            c.state.in_((ProposalState.OPEN, ProposalState.REFUSED)),
+        )
+        pairs = {(row.log_id or "", row.element_id) for row in tx.execute(asked)}
+        if (log_id, "") in pairs:  # there were several to choose from
+            return set(others)
+        return {other for other in others if (log_id, other) in pairs or (other, log_id) in pairs}
+
     def elements_back(
         self,
         tx: Connection,
@@ -422,6 +439,12 @@ class Inbox:
         append(tx, self._tenant, Action.PROPOSAL_GONE, "proposal", proposal_id, ACTOR, now)
 
     # --- what people decide --------------------------------------------------------------------------------------
+
+    def refused_by(self, tx: Connection, quarantine_id: str, reason: str) -> str | None:
+        """Return the connection of a record that is in quarantine for a reason; None where there is none."""
+        c = quarantine.c
+        where = (c.tenant == self._tenant, c.quarantine_id == quarantine_id, c.reason == reason)
+        return tx.scalar(select(c.connection).where(*where, c.state == QuarantineState.OPEN))
 
     def hold(self, tx: Connection, hold_id: str) -> Row[Any] | None:
         """Return a hold."""
@@ -477,7 +500,8 @@ class Inbox:
             tx.execute(gone.values(state=ConflictState.GONE, sealed_values=None))
             append(tx, self._tenant, Action.CONFLICT_GONE, "conflict", conflict.conflict_id, ACTOR, now, log=log_id)
         c = proposals.c
-        asked = select(c.proposal_id).where(c.tenant == self._tenant, c.log_id == log_id, c.state == ProposalState.OPEN)
+        about = or_(c.log_id == log_id, and_(c.kind == ProposalKind.MATCH, c.element_id == log_id))
+        asked = select(c.proposal_id).where(c.tenant == self._tenant, about, c.state == ProposalState.OPEN)
         for proposal_id in tx.scalars(asked).all():
             self._proposal_gone(tx, proposal_id, now)
 
@@ -502,10 +526,12 @@ class Inbox:
         tx.execute(asked.values(replay_run=run_id))
 
     def to_replay(self, tx: Connection, run_id: str) -> list[str]:
-        """Return what a run is still to take in again, in the order it first came."""
+        """Return what a run is still to take in again, in the order it last came."""
         c = quarantine.c
         where = (c.tenant == self._tenant, c.replay_run == run_id, c.state == QuarantineState.OPEN)
-        return list(tx.scalars(select(c.quarantine_id).where(*where).order_by(c.first_seen_at, c.quarantine_id)))
+        return list(
+            tx.scalars(select(c.quarantine_id).where(*where).order_by(c.last_seen_at, c.first_seen_at, c.quarantine_id))
+        )
 
     def kept_record(self, tx: Connection, quarantine_id: str) -> KeptRecord | None:
         """Open a record in quarantine, and note that it is being tried; None where it left meanwhile."""
@@ -516,7 +542,32 @@ class Inbox:
             return None
         sealer = self._keys.sealer(f"quarantine:{quarantine_id}", row.wrapped_key, row.key_version)
         data = sealer.open("quarantine.sealed_record", row.sealed_record)
-        return KeptRecord(row.foreign_id, data, Refusal(row.reason, row.place or "/", row.rule or ""))
+        return KeptRecord(row.foreign_id, data, Refusal(row.reason, row.place or "/", row.rule or ""), row.last_seen_at)
+
+    def waiting_since(self, tx: Connection, connection: str, foreign_ids: Collection[str]) -> dict[str, datetime]:
+        """Return when each of these records that is in quarantine last came from its system, by the system's id."""
+        c = quarantine.c
+        these = (c.tenant == self._tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids)))
+        rows = tx.execute(select(c.foreign_id, c.last_seen_at).where(*these, c.state == QuarantineState.OPEN))
+        return {row.foreign_id: row.last_seen_at for row in rows}
+
+    def came_at(self, tx: Connection, connection: str, foreign_ids: Collection[str], at: datetime) -> None:
+        """Note when records last came from their system: to try them again is no delivery."""
+        c = quarantine.c
+        these = (c.tenant == self._tenant, c.connection == connection, c.foreign_id.in_(list(foreign_ids)))
+        tx.execute(update(quarantine).where(*these, c.state == QuarantineState.OPEN).values(last_seen_at=at))
+
+    def not_met_since(self, tx: Connection, connection: str, reason: str, at: datetime, now: datetime) -> None:
+        """Let go what was refused for a reason that a whole reading since an instant has not met again."""
+        c = quarantine.c
+        these = (c.tenant == self._tenant, c.connection == connection, c.reason == reason, c.last_seen_at < at)
+        for foreign_id in tx.scalars(select(c.foreign_id).where(*these, c.state == QuarantineState.OPEN)).all():
+            self.out_of_quarantine(tx, connection, foreign_id, now)
+
+
+def _line(text: str, length: int) -> str:
+    """Return what there is room for of a text that may hold names which a source chose."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text[:length])
 
 
 # Made once, because every log that is merged is asked for these.

@@ -52,6 +52,9 @@ class Side:
     `original` is the file that the record came in, where it came in one.
 
     `base` and `sent` are what it held at the last exchange and what the hub meant by it; None before the first.
+
+    Of a system that exchanges files, `seen` is what it holds once it has taken in what was put out for it, and `told`
+    what its own newest file says, where that is not the same.
     """
 
     connection: str
@@ -65,6 +68,7 @@ class Side:
     base: RelayLog | None = None
     sent: RelayLog | None = None
     original: bytes | None = field(default=None, repr=False)
+    told: RelayLog | None = None
 
 
 @dataclass(frozen=True)
@@ -340,8 +344,8 @@ class LogStore:
         at, seal = f"/{side.connection}", stored.sealer.seal
         exchanged = None
         if side.base or side.sent:
-            base, sent = (_dump(log) if log else b"null" for log in (side.base, side.sent))
-            exchanged = seal(f"records.sealed_base{at}", b'{"base":%b,"sent":%b}' % (base, sent))
+            base, sent, told = (_dump(log) if log else b"null" for log in (side.base, side.sent, side.told))
+            exchanged = seal(f"records.sealed_base{at}", b'{"base":%b,"sent":%b,"told":%b}' % (base, sent, told))
         return {
             "tenant": self.tenant,
             "connection": side.connection,
@@ -481,7 +485,7 @@ def _in_clear(log: RelayLog) -> dict[str, object]:
     return {
         "status": log.status,
         "level": log.level,
-        "owning_unit_id": log.unit.id or None,
+        "owning_unit_id": log.unit.id[:80] or None,
         "opened_on": log.opened_on,
         "closed_on": log.closure.on if log.closure else None,
         "last_activity_at": log.changed_at,
@@ -510,6 +514,7 @@ def _side(row: Row[Any], sealer: Sealer, opened: Opened) -> Side:
         seen=opened.of(row.sealed_seen, sealer, f"records.sealed_seen{at}", RelayLog.model_validate_json),
         base=exchanged.base,
         sent=exchanged.sent,
+        told=exchanged.told,
         original=row.sealed_original and sealer.open(f"records.sealed_original{at}", row.sealed_original),
     )
 
@@ -530,6 +535,7 @@ class _Exchanged(BaseModel):
 
     base: RelayLog | None = None
     sent: RelayLog | None = None
+    told: RelayLog | None = None
 
 
 _UPDATE_LOG = update(logs).where(logs.c.tenant == bindparam("of_tenant"), logs.c.log_id == bindparam("of_log"))

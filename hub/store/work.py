@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, func, insert, or_, select, update
@@ -41,6 +41,12 @@ STALE = "stale"
 
 INTERNAL_ERROR = "internal_error"
 """Error class of what failed in a way that nobody thought of: a mistake in the hub."""
+
+WORKER_DIED = "worker_died"
+"""Error class of a row whose worker stopped in the middle of it again and again: it may be the row that ends it."""
+
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much the clocks of two machines may differ; what was written later than that is of one that is wrong."""
 
 STANDING_DELIVERY = (DeliveryState.READY, DeliveryState.SENDING, DeliveryState.UNKNOWN, DeliveryState.HELD)
 """States of a delivery that is not ended. One that is held waits for a person, or for its system to work again."""
@@ -120,9 +126,16 @@ class WorkStore:
             "fence": 0,
         }
         known = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.occurrence == occurrence)
-        if tx.execute(select(runs.c.run_id).where(*known)).first():
+        foreseen = and_(runs.c.state == RunState.MISSED, runs.c.queued_at > now + CLOCKS_DIFFER)
+        found = tx.execute(select(runs.c.run_id, foreseen.label("foreseen")).where(*known)).first()
+        if found is None:
+            tx.execute(insert(runs).values(row))
+        elif found.foreseen:  # a clock that was ahead took it for missed before it was due
+            run_id = found.run_id
+            anew = {**row, "run_id": run_id, "outcome": None, "ended_at": None}
+            tx.execute(update(runs).where(runs.c.run_id == run_id).values(anew))
+        else:
             return None
-        tx.execute(insert(runs).values(row))
         append(tx, self._tenant, Action.RUN_QUEUED, "run", run_id, ACTOR, now, why=why)
         return run_id
 
@@ -152,9 +165,12 @@ class WorkStore:
         """Return what started a run: schedule, person, catch_up, replay, reconcile or short_listing."""
         return tx.scalar(select(runs.c.why).where(runs.c.run_id == run_id)) or ""
 
-    def planned_until(self, tx: Connection, connection: str, whys: Collection[str]) -> datetime | None:
-        """Return the planned instant of a connection's newest occurrence that was started by these."""
-        planned = runs.c.why.in_(whys)
+    def planned_until(self, tx: Connection, connection: str, whys: Collection[str], now: datetime) -> datetime | None:
+        """Return the planned instant of a connection's newest occurrence that was started by these.
+
+        What a clock that was ahead has booked of the time to come does not count: it would keep the schedule silent.
+        """
+        planned = and_(runs.c.why.in_(whys), runs.c.queued_at <= now + CLOCKS_DIFFER)
         where = (runs.c.tenant == self._tenant, runs.c.connection == connection, planned)
         return tx.scalar(select(func.max(runs.c.planned_at)).where(*where))
 
@@ -170,9 +186,13 @@ class WorkStore:
         return set(tx.scalars(select(runs.c.state).where(*where).distinct()))
 
     def hasten(self, tx: Connection, connection: str, whys: Collection[str], now: datetime) -> None:
-        """Make due a run that was put off because its system did not answer. One that may not try yet stays so."""
+        """Make due a run that was put off because its system did not answer, or that a clock ahead has booked.
+
+        One that may not try yet stays so.
+        """
         mine = (runs.c.tenant == self._tenant, runs.c.connection == connection, runs.c.why.in_(whys))
-        put_off = (runs.c.state == RunState.QUEUED, runs.c.due_at > now, runs.c.error_class.not_in(list(StopCode)))
+        may_try = func.coalesce(runs.c.error_class, "").not_in(list(StopCode))
+        put_off = (runs.c.state == RunState.QUEUED, runs.c.due_at > now, may_try)
         tx.execute(update(runs).where(*mine, *put_off).values(due_at=now))
 
     def begin_run(self, tx: Connection, run_id: str, now: datetime) -> Row[Any]:
@@ -219,7 +239,7 @@ class WorkStore:
     def let_go(self, tx: Connection, connection: str, now: datetime) -> None:
         """Make held deliveries ready again, with the keys that they had. Those that only a person can judge stay."""
         c = deliveries.c
-        for_a_person = c.error_class.in_((OUTCOME_UNKNOWN, INTERNAL_ERROR))
+        for_a_person = c.error_class.in_((OUTCOME_UNKNOWN, INTERNAL_ERROR, WORKER_DIED))
         held = (c.tenant == self._tenant, c.connection == connection, c.state == DeliveryState.HELD, ~for_a_person)
         for row in tx.execute(select(c.delivery_id).where(*held)).all():
             self.end_delivery(tx, row.delivery_id, DeliveryState.READY, now, due_at=now, attempts=0)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection as Transaction
 from hub.connectors.base import SourceRecord, Unreadable
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
+from hub.relaylog.gates import ANOTHER_PERSON
 from hub.relaylog.guardians import new_guardians, with_proposed, without
 from hub.relaylog.keeping import may_be_kept
 from hub.relaylog.lasting import lost, no_looser, overtaken, unsaid
@@ -29,6 +30,8 @@ from hub.relaylog.making import changed
 from hub.relaylog.merge import STATUS, Conflict, Deletion, Merged, System, flatten, merge, remembered
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, references
 from hub.relaylog.nationalid import InvalidNationalId, holds_national_id, parse
+from hub.relaylog.putout import as_taken_in, put
+from hub.store.decisions import Choice, Effect, Mistaken, NewDecision, Who, keep, lapse
 from hub.store.events import Action, append_all
 from hub.store.inbox import NewConflict, NewProposal, Refusal
 from hub.store.logs import ElementKeys, KnownRecord, Side, StoredLog
@@ -45,6 +48,8 @@ OPEN_STATUS = frozenset(
 )
 _VALUE: TypeAdapter[Any] = TypeAdapter(Any)
 _HUB = Source(system="stafetthub")
+LONGEST_ID = 200
+"""How long an id, a version or a key of an element may be that a system chose: such is the room for it in a row."""
 
 
 class Admission(StrEnum):
@@ -73,22 +78,36 @@ class Admitter:
     """
 
     def __init__(
-        self, tenant: Tenant, connection: Connection, run_id: str | None, asked_at: datetime | None = None
+        self,
+        tenant: Tenant,
+        connection: Connection,
+        run_id: str | None,
+        asked_at: datetime | None = None,
+        same_person: Collection[str] = (),
     ) -> None:
-        """`asked_at` is when the listing was asked for; what was exchanged since is newer than what it says."""
+        """`asked_at` is when the listing was asked for; what was exchanged since is newer than what it says.
+
+        `same_person` are records that now name their person by another national id: somebody has said so.
+        """
         self._tenant = tenant
         self._connection = connection
         self._run_id = run_id
         self._asked_at = asked_at
+        self._same_person = same_person
         self.refused: dict[str, str] = {}
 
     def page(self, tx: Transaction, records: tuple[SourceRecord, ...], now: datetime) -> dict[Admission, int]:
         """Take a page in and return what became of its records; `refused` then says why some were not."""
         self.refused = {}
+        counts = dict.fromkeys(Admission, 0)
+        for record in records:
+            if not may_name(record.id):  # the database cannot even be asked about it
+                self._refuse(tx, record, self._misnamed(record.id), now)
+                counts[Admission.QUARANTINED] += 1
+        records = tuple(record for record in records if may_name(record.id))
         ids = [record.id for record in records]
         known = self._tenant.logs.known_records(tx, self._connection.id, ids)
         suspect = self._tenant.inbox.quarantined(tx, self._connection.id, ids)
-        counts = dict.fromkeys(Admission, 0)
         again: list[SourceRecord] = []
         taken: dict[str, _Taken] = {}
         overtaken = {record.id for record in records if self._overtaken(record, known.get(record.id))}
@@ -106,12 +125,16 @@ class Admitter:
             again.append(record)  # it is there, whatever became of it
             if answer:
                 self._refuse(tx, record, answer, now)
-        for record_id, why in self._take_in(tx, list(taken.values()), now).items():
+        not_taken, as_put_out = self._take_in(tx, list(taken.values()), now)
+        for record_id, why in not_taken.items():
             again.append(taken.pop(record_id).record)
             self._refuse(tx, again[-1], why, now)
             counts[Admission.QUARANTINED] += 1
+            if why.reason == ANOTHER_PERSON.reason and (log_id := known[record_id].log_id):
+                self._stop(tx, log_id, now)
         for record_id in taken:
-            counts[Admission.CHANGED if record_id in known else Admission.NEW] += 1
+            changed = Admission.UNCHANGED if record_id in as_put_out else Admission.CHANGED
+            counts[changed if record_id in known else Admission.NEW] += 1
             if record_id in suspect:
                 self._tenant.inbox.out_of_quarantine(tx, self._connection.id, record_id, now)
         self._seen_again(tx, again, known, now)
@@ -147,7 +170,9 @@ class Admitter:
         for log_id, stored in self._opened(tx, newer).items():
             side, record = stored.side(self._connection.id), newer[log_id]
             if side is not None and side.foreign_id == record.id:
-                side = replace(side, foreign_version=record.version, record=record.tree, original=record.original)
+                side = replace(side, foreign_version=record.version)
+                if side.told is None:
+                    side = replace(side, record=record.tree, original=record.original)
                 logs.save_side(tx, stored, side, self._run_id, now)
 
     def _opened(self, tx: Transaction, log_ids: Collection[str]) -> dict[str, StoredLog]:
@@ -169,6 +194,8 @@ class Admitter:
 
     def _look_at(self, record: SourceRecord, before: KnownRecord | None, *, suspect: bool) -> _Taken | Refusal | None:
         """Read a record that is new or changed; None for one that is not."""
+        if not _fits(record.version):
+            return Refusal("broken_version", "/", f"a version is one line of at most {LONGEST_ID} signs")
         try:
             change_hash = self._tenant.logs.change_hash(self._connection.mapping.stable(record.tree))
             if before is not None and not suspect and self._is_as_read(before, change_hash):
@@ -188,12 +215,17 @@ class Admitter:
         read_by = (before.mapping, before.mapping_version)
         return before.change_hash == change_hash and (before.log_id is None or read_by == (mapping.id, mapping.version))
 
+    def _misnamed(self, record_id: str) -> Refusal:
+        """Say why no record may have this id."""
+        mapping = self._connection.mapping
+        if holds_national_id(record_id):
+            return Refusal("national_id_as_id", "/", f"{mapping.id}: a record needs an id that is no national id")
+        if not record_id:
+            return Refusal("no_id", "/", f"{mapping.id}: a record needs an id of its own")
+        return Refusal("broken_id", "/", f"{mapping.id}: an id is one line of at most {LONGEST_ID} signs")
+
     def _read(self, record: SourceRecord) -> RelayLog | Refusal:
         mapping = self._connection.mapping
-        if holds_national_id(record.id):
-            return Refusal("national_id_as_id", "/", f"{mapping.id}: a record needs an id that is no national id")
-        if not record.id:
-            return Refusal("no_id", "/", f"{mapping.id}: a record needs an id of its own")
         if not mapping.claims(record.tree):
             return Refusal("unclaimed", "/", f"{mapping.id}: `when` does not claim this record")
         try:
@@ -203,10 +235,12 @@ class Admitter:
         return self._identified(read)
 
     def _identified(self, read: RelayLog) -> RelayLog | Refusal:
-        """Refuse a national id that cannot be, or that does not belong in this environment."""
+        """Refuse a key that no row can have, and a national id that cannot be or does not belong here."""
         for collection, element in read.elements():
             if holds_national_id(element.id):
                 return Refusal("national_id_as_key", f"{collection}[]", "a key in this list is a national id")
+            if len(element.id) > LONGEST_ID:
+                return Refusal("broken_key", f"{collection}[]", f"a key has at most {LONGEST_ID} signs")
         numbers = [("subject.national_id", read.subject.national_id)]
         numbers += [("guardians[].national_id", guardian.national_id) for guardian in read.guardians]
         for place, text in numbers:
@@ -221,11 +255,27 @@ class Admitter:
                 return Refusal("national_id_wrong_environment", place, where)
         return read
 
+    def _stop(self, tx: Transaction, log_id: str, now: datetime) -> None:
+        """Let nothing of a log leave while its record here is said to be another person's.
+
+        The mark is the log's own: whatever becomes of the row in quarantine, it stands until the record is taken in or
+        leaves the log. And the record is read anew whenever it is listed, also as it was before.
+        """
+        tenant, name, mark = self._tenant, self._connection.id, self._tenant.new_id()
+        stored = tenant.logs.load(tx, log_id)
+        side = stored.side(name)
+        if side is None or name in stored.decided.mistaken:
+            return
+        effect = Effect(mistaken=Mistaken(connection=name, mark=mark))
+        new = NewDecision("record", mark, Choice.STOPPED, log_id, effect)
+        keep(tx, tenant.organisation_number, stored.sealer, tenant.new_id(), new, Who("hub", ""), now)
+        tenant.logs.save_side(tx, stored, replace(side, change_hash=""), self._run_id, now)
+        tenant.logs.route_anew(tx, log_id)
+
     def _refuse(self, tx: Transaction, record: SourceRecord, why: Refusal, now: datetime) -> None:
         change_hash = self._tenant.logs.keys.keyed_hash(Purpose.CHANGE, json.dumps(record.tree).encode())
-        named = record.id if not holds_national_id(record.id) else ""
-        foreign_id = named or f"unnamed-{change_hash[:16]}"
-        self.refused[foreign_id] = f"{why.reason}: {why.place} ({why.rule})"
+        foreign_id = record.id if may_name(record.id) else f"unnamed-{change_hash[:16]}"
+        self.refused[record.id] = f"{why.reason}: {why.place} ({why.rule})"
         person = self._person(record)
         self._tenant.inbox.put_in_quarantine(
             tx, self._connection.id, foreign_id, change_hash, to_kept(record), why, now, person
@@ -240,19 +290,32 @@ class Admitter:
 
     # --- which log it belongs to ---------------------------------------------------------------------------------
 
-    def _take_in(self, tx: Transaction, taken: list[_Taken], now: datetime) -> dict[str, Refusal]:
-        """Put records into their logs, merge these and store them; return why some could not be."""
-        shelf = _Shelf(self._tenant, self._connection, tx, taken)
+    def _take_in(self, tx: Transaction, taken: list[_Taken], now: datetime) -> tuple[dict[str, Refusal], set[str]]:
+        """Put records into their logs, merge these and store them.
+
+        Returns why some could not be, and those that only show what was put out for them.
+        """
+        shelf = _Shelf(self._tenant, self._connection, tx, taken, self._same_person)
         refused: dict[str, Refusal] = {}
         for one in taken:
             try:
-                shelf.put(one)
+                if why := shelf.put(one):
+                    refused[one.record.id] = why
             except SealError:
                 refused[one.record.id] = Refusal("log_sealed", "/", "its log cannot be opened: see the log's key")
             except Exception as error:  # noqa: BLE001 - as above
                 refused[one.record.id] = _internal(error)
         shelf.store(self._run_id, now)
-        return refused
+        return refused, shelf.as_put_out
+
+
+def may_name(record_id: str) -> bool:
+    """Tell whether a system's id of a record may stand in a row, in clear: one short line that is no national id."""
+    return bool(record_id) and _fits(record_id) and not holds_national_id(record_id)
+
+
+def _fits(text: str) -> bool:
+    return len(text) <= LONGEST_ID and text.isprintable()
 
 
 def _internal(error: Exception) -> Refusal:
@@ -260,13 +323,28 @@ def _internal(error: Exception) -> Refusal:
     return Refusal("internal_error", "/", type(error).__name__)
 
 
+_ANOTHER_PERSON = Refusal(
+    ANOTHER_PERSON.reason,
+    "subject.national_id",
+    "the record named another person before: put the number right in its system, or say whose it is (hub inbox show)",
+)
+
+
 class _Shelf:
     """The logs that a page's records belong to: opened together, and stored together."""
 
-    def __init__(self, tenant: Tenant, connection: Connection, tx: Transaction, taken: list[_Taken]) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        connection: Connection,
+        tx: Transaction,
+        taken: list[_Taken],
+        same_person: Collection[str] = (),
+    ) -> None:
         self._tenant = tenant
         self._connection = connection
         self._tx = tx
+        self._same_person = same_person
         self._systems: dict[str, dict[str, set[str | None]]] = {}
         subjects = {self._subject(one.read) for one in taken if one.log_id is None} - {None}
         for row in tenant.logs.of_subjects(tx, [subject for subject in subjects if subject]):
@@ -280,13 +358,24 @@ class _Shelf:
         self._changed: dict[str, Merged] = {}
         self._new_keys: dict[str, ElementKeys] = {}
         self._proposals: list[tuple[str, NewProposal]] = []
+        self._asked: dict[str, str] = {}
+        self.as_put_out: set[str] = set()
+        self._put_right: list[str] = []
 
-    def put(self, one: _Taken) -> None:
-        """Find a record's log or make it, and merge what all systems now say there."""
+    def put(self, one: _Taken) -> Refusal | None:
+        """Find a record's log or make it, and merge what all systems now say there; refuse another person's."""
         stored = self._of(one.log_id) if one.log_id else self._find_or_make(one)
+        if one.log_id and self._is_another_person(stored, one):
+            return _ANOTHER_PERSON
+        if mark := stored.decided.mistaken.get(self._connection.id):
+            self._put_right.append(mark)
         before = stored.keys_of(self._connection.id)
         sent = self._maybe_answered(stored) if one.log_id else None
+        stood = stored.side(self._connection.id)
         stored = with_record(self._tenant, self._connection, stored, one.record, one.read, one.change_hash, sent)
+        stands = stored.side(self._connection.id)
+        if stood and stood.told and stands and stands.record is stood.record:
+            self.as_put_out.add(one.record.id)
         merged = merged_of(self._tenant, stored)
         new = {key: to for key, to in stored.keys_of(self._connection.id).items() if key not in before}
         self._logs[stored.log_id] = stored
@@ -295,6 +384,25 @@ class _Shelf:
         subject = self._subject(merged.log)
         if subject and merged.log.status in OPEN_STATUS:
             self._systems.setdefault(subject, {}).setdefault(stored.log_id, set()).add(self._connection.id)
+        known_by = self._subject(stored.log)
+        if stored.version and subject and (subject != known_by or _went_on(stored.log, merged.log)):
+            self._asked[stored.log_id] = one.record.id
+        return None
+
+    def _is_another_person(self, stored: StoredLog, one: _Taken) -> bool:
+        """Tell whether a known record names another person than before, who is not its log's either.
+
+        Where it named nobody before, the other systems of the log tell who it is about. Once it has named another, no
+        number at all is no way back.
+        """
+        side = stored.side(self._connection.id)
+        if side is None or one.record.id in self._same_person:
+            return False
+        says, said = one.read.subject.national_id, side.seen.subject.national_id
+        known = {said} if said else {each.seen.subject.national_id for each in stored.sides} - {""}
+        if not says:
+            return self._connection.id in stored.decided.mistaken
+        return bool(known) and says not in known | {stored.log.subject.national_id}
 
     def _maybe_answered(self, stored: StoredLog) -> Sent | None:
         """Return what was sent to this system and may have arrived: then its record may be the answer to that."""
@@ -316,8 +424,26 @@ class _Shelf:
             if stored.version == self._logs[stored.log_id].version:  # nothing new, but this system may know it by now
                 logs.route_anew(self._tx, stored.log_id)
         logs.add_keys(self._tx, self._connection.id, self._new_keys)
+        for mark in self._put_right:
+            lapse(self._tx, self._tenant.organisation_number, mark)
         for log_id, proposal in self._proposals:
             inbox.propose(self._tx, self._connection.id, log_id, proposal, now)
+        self._ask_to_join([stored for stored in saved if stored.log_id in self._asked], now)
+
+    def _ask_to_join(self, logs: Sequence[StoredLog], now: datetime) -> None:
+        """Ask whether logs whose person is known only now, or that go on, are one with other open logs of the person.
+
+        What has stood apart is never joined without a person.
+        """
+        inbox = self._tenant.inbox
+        persons = {stored.log_id: subject for stored in logs if (subject := self._subject(stored.log))}
+        rows = self._tenant.logs.of_subjects(self._tx, set(persons.values()))
+        for log_id, subject in persons.items():
+            theirs = {row.log_id for row in rows if row.subject_hash == subject and row.status in OPEN_STATUS}
+            others = theirs - {log_id}
+            for other in sorted(others - inbox.asked_to_join(self._tx, log_id, others)):
+                proposal = NewProposal(ProposalKind.MATCH, foreign_id=self._asked[log_id], element_id=other)
+                inbox.propose(self._tx, self._connection.id, log_id, proposal, now)
 
     def _of(self, log_id: str) -> StoredLog:
         return self._logs.get(log_id) or self._tenant.logs.load(self._tx, log_id)
@@ -336,7 +462,9 @@ class _Shelf:
                     return found
         made = self._tenant.logs.new(self._tenant.new_id())
         if candidates:
-            self._proposals.append((made.log_id, NewProposal(ProposalKind.MATCH, foreign_id=one.record.id)))
+            only = next(iter(candidates)) if len(candidates) == 1 else ""
+            proposal = NewProposal(ProposalKind.MATCH, foreign_id=one.record.id, element_id=only)
+            self._proposals.append((made.log_id, proposal))
         return made
 
     def _subject(self, log: RelayLog) -> str | None:
@@ -364,9 +492,9 @@ def take_in(
     change_hash: str,
     sent: Sent | None = None,
 ) -> StoredLog:
-    """Return the log as `with_record` does; new keys are stored."""
+    """Return the log with what a system answered to `sent`, or would hold; new keys are stored."""
     before = stored.keys_of(connection.id)
-    stored = with_record(tenant, connection, stored, record, read, change_hash, sent)
+    stored = _with_side(tenant, connection, stored, record, read, change_hash, sent)
     keys = stored.keys_of(connection.id)
     new = {key: element for key, element in keys.items() if key not in before}
     tenant.logs.add_keys(tx, connection.id, {stored.log_id: new})
@@ -382,10 +510,37 @@ def with_record(
     change_hash: str,
     sent: Sent | None = None,
 ) -> StoredLog:
-    """Return the log with what a system now holds of it, in the hub's ids; `sent` is what it answers to."""
+    """Return the log with what a system now holds of it, in the hub's ids; `sent` is what it answers to.
+
+    What was put out for it as a file, and its own file does not show yet, is still on its way.
+    """
+    before = stored.side(connection.id)
+    stored = _with_side(tenant, connection, stored, record, read, change_hash, sent)
+    side = stored.side(connection.id)
+    if side is None or before is None or before.told is None:
+        return stored
+    shown = as_taken_in(before.told, before.seen, side.seen)
+    told = None if shown.seen is side.seen else side.seen
+    side = replace(side, seen=shown.seen, told=told)
+    if shown.unaware:
+        side = replace(side, base=put(side.base, shown.unaware), sent=put(side.sent, shown.unaware))
+    if shown.nothing_new:  # what was put out already stands
+        side = replace(side, record=before.record, original=before.original)
+    return stored.with_side(side)
+
+
+def _with_side(
+    tenant: Tenant,
+    connection: Connection,
+    stored: StoredLog,
+    record: SourceRecord,
+    read: RelayLog,
+    change_hash: str,
+    sent: Sent | None,
+) -> StoredLog:
     known = stored.keys_of(connection.id)
     before = stored.side(connection.id)
-    shown = sent.shown if sent else before.seen if before else None
+    shown = sent.shown if sent else _said_by(before) if before else None
     identified = in_hub_ids(read, known, sent.log if sent else stored.log, stored.log_id, tenant.new_id, shown)
     side = Side(
         connection=connection.id,
@@ -399,8 +554,17 @@ def with_record(
         seen=identified.log,
         base=before.base if before else None,
         sent=before.sent if before else None,
+        told=before.told if before else None,
     )
     return stored.with_side(side, identified.new_keys)
+
+
+def _said_by(side: Side) -> RelayLog:
+    """Return what a system may say again in the same words: what was put out for it, and what it said before that."""
+    if side.told is None:
+        return side.seen
+    both = {name: (*getattr(side.seen, name), *getattr(side.told, name)) for name in COLLECTIONS}
+    return side.seen.model_copy(update=both)
 
 
 def sides_as_systems(tenant: Tenant, stored: StoredLog) -> list[System]:
@@ -425,7 +589,7 @@ def merged_of(tenant: Tenant, stored: StoredLog) -> Merged:
         "template": changed(first.seen.template, {"id": first.seen.template.id or first.mapping}),
     }
     own_log, restricted = changed(merged.log, own), stored.decided.restricted
-    merged = _without_removed(replace(merged, log=own_log, restricted=restricted), stored)
+    merged = _without_removed(replace(merged, log=own_log, restricted=restricted, mixed=stored.decided.mixed), stored)
     merged = _lasting(tenant, merged, stored, systems) if stored.version else merged
     merged = _lived(_confirmed(merged, stored), stored, tenant)
     if not (let_go := stored.decided.released):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection as Transaction
 
@@ -21,7 +21,7 @@ from hub.sync.sent import sent_as
 class Sending:
     """What was sent: on top of which side, out of which merged log, by which plan.
 
-    `held` is what the other systems held when it was made.
+    `held` is what the systems held when it was made.
     """
 
     side: Side
@@ -49,6 +49,18 @@ def agree(
     if side is not None:
         exchange = Exchange(connection.id, planned.view, side.seen, planned.cleared, sending.held)
         stored = acknowledged(tenant, stored, sending.merged, exchange)
+    if not connection.connector.answers:
+        stored = _put_out(stored, sending.side)
     changed = [each for each in stored.sides if each.connection == connection.id or each not in before]
     tenant.logs.save_sides(tx, [(stored, each) for each in changed], None, now)
     remerge(tenant, tx, stored, now)
+
+
+def _put_out(stored: StoredLog, before: Side) -> StoredLog:
+    """Keep what a system's own newest file says: it has not shown yet that it took the new one in."""
+    side = stored.side(before.connection)
+    if side is None:
+        return stored
+    told = before.told or before.seen
+    side = replace(side, foreign_version=before.foreign_version, change_hash=before.change_hash)
+    return stored.with_side(replace(side, told=told if told != side.seen else None))

@@ -45,6 +45,7 @@ PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), tim
 """How long a package waits after each attempt without a proof; the last again and again, and the alarm tells of it."""
 
 WAITS = "the archivist has decided"
+MIXED = NewHold("archive_another_person", "archive_another_person", Decider.OPERATOR, "it is clear whose the record is")
 BROKEN = NewHold("archive_internal_error", "archive_internal_error", Decider.OPERATOR, "the mistake is mended")
 HOLDS = {
     reason: NewHold(f"archive_{reason}", f"archive_{reason}", Decider.ARCHIVIST, WAITS, revealing)
@@ -133,8 +134,9 @@ class Archivist:
     def _open(self, lease: Lease) -> Package | None:
         """Open what is to be handed over; None while it waits, which counts as no attempt.
 
-        It waits while a person has the archive paused. That of a log which goes on also waits where the use of it was
-        restricted after the package was made: the archivist has not been asked about that.
+        It waits while a person has the archive paused, and while the log may be about two persons. That of a log which
+        goes on also waits where the use of it was restricted after the package was made: the archivist has not been
+        asked about that.
         """
         state = ConnectionState(self._tenant.organisation_number, self._archive.id)
         now = self._tenant.now()
@@ -149,6 +151,9 @@ class Archivist:
             package = Package.from_bytes(payload)
             if is_periodic(package.external_key) and self._rights.restricted_since(tx, row.log_id, package.created):
                 put_back(tx, lease, due_at=now + PAUSES[-1], error_class=HOLDS["restricted"].rule)
+                return None
+            if stored.decided.mixed:
+                put_back(tx, lease, due_at=now + PAUSES[-1], error_class=MIXED.rule)
                 return None
             self._tenant.work.mark_sending(tx, lease.row_id, now)
         return package
@@ -261,6 +266,8 @@ class Archivist:
             waits.append(HOLDS["restricted"])
         if not periodic and (log.status is not LogStatus.CLOSED or log.closure is None):
             waits.append(HOLDS["not_whole"])
+        if stored.decided.mixed:
+            waits.append(MIXED)
         named = sorted(f"{guardian.id} {guardian.address_protection}" for guardian in proposed)
         said = json.dumps([content, *sorted(row.candidates_hash for row in conflicts), *named]).encode()
         situation = self._tenant.logs.keys.keyed_hash(Purpose.CONTENT, said)

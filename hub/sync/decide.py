@@ -14,6 +14,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
 from hub.connectors.base import SourceRecord
+from hub.relaylog.gates import ANOTHER_PERSON, MOVED_RECORD
 from hub.relaylog.lasting import no_looser
 from hub.relaylog.merge import Place, flatten, remembered, unflatten
 from hub.relaylog.model import COLLECTIONS, RelayLog
@@ -28,6 +29,7 @@ from hub.store.decisions import (
     Who,
     keep,
     keep_apart,
+    lapse,
 )
 from hub.store.differences import Differences
 from hub.store.events import Action, append
@@ -35,9 +37,10 @@ from hub.store.logs import Side, StoredLog
 from hub.store.rights import Rights
 from hub.store.tables import ConflictState, DeliveryKind, DeliveryState, HoldState, ProposalKind, ProposalState
 from hub.store.tasks import Tasks
-from hub.sync.admit import OPEN_STATUS, as_json, remerge, take_in
+from hub.sync.admit import OPEN_STATUS, Admitter, as_json, remerge, take_in
 from hub.sync.context import Connection, Tenant
 from hub.sync.identity import in_hub_ids
+from hub.sync.kept import from_kept
 from hub.sync.route import FIRST_CONTACT, NO_RECORD, RELEASABLE, Router
 
 LOG = "log"
@@ -48,7 +51,7 @@ ARCHIVIST = frozenset(
 )
 """Holds that the archivist may release: archiving is a duty, and only its time is open."""
 
-BY_A_PERSON = frozenset({FIRST_CONTACT.rule, NO_RECORD.rule}) | RELEASABLE | ARCHIVIST
+BY_A_PERSON = frozenset({FIRST_CONTACT.rule, NO_RECORD.rule, MOVED_RECORD.reason}) | RELEASABLE | ARCHIVIST
 """The rules that a person may let go; every other hold ends with its reason alone."""
 
 
@@ -158,6 +161,70 @@ class Decisions:
                 )
             self._keep_apart(tx, NewDecision("quarantine", quarantine_id, Choice.CLOSED), who)
 
+    def same_person(self, quarantine_id: str, who: Who) -> None:
+        """Let a record that names its person by another national id into its log: it is the same child.
+
+        Raises CannotDecide.
+        """
+        tenant = self.tenant
+        with tenant.db.write() as tx:
+            connection, record, stored = self._of_another(tx, quarantine_id)
+            decided = NewDecision("quarantine", quarantine_id, Choice.SAME_PERSON, stored.log_id)
+            keep(tx, self._number, stored.sealer, tenant.new_id(), decided, who, tenant.now())
+            about = {"log": stored.log_id}
+            action = Action.PERSON_RECORD_SAME_PERSON
+            append(tx, self._number, action, "quarantine", quarantine_id, who.id, tenant.now(), **about)
+            self._taken_in(tx, Admitter(tenant, connection, None, same_person={record.id}), record)
+            tenant.logs.route_anew(tx, stored.log_id)
+        Router(tenant).route([stored.log_id])
+
+    def another_person(self, quarantine_id: str, who: Who) -> None:
+        """Take a record that names another person out of its log, and take it in as one seen for the first time.
+
+        What its services wrote goes from the old log as with a record that is deleted. Nothing of the log that it comes
+        to is sent before a person has let that go: the record may hold what the hub once sent there. Raises
+        CannotDecide.
+        """
+        tenant = self.tenant
+        with tenant.db.write() as tx:
+            connection, record, stored = self._of_another(tx, quarantine_id)
+            effect = Effect(removed=tuple(self._written_there(stored, connection.id)))
+            mark = stored.decided.mistaken[connection.id]  # the removal takes its place
+            left = NewDecision("record", mark, Choice.ANOTHER_PERSON, stored.log_id, effect)
+            keep(tx, self._number, stored.sealer, tenant.new_id(), left, who, tenant.now())
+            self._drop_record(tx, stored, connection.id, record.id, "another_person")
+            self._anew(tx, stored.log_id)
+            self._taken_in(tx, Admitter(tenant, connection, None), record)
+            found = tenant.logs.known_records(tx, connection.id, [record.id])[record.id].log_id
+            if found is None:
+                raise CannotDecide("The record was not taken in. Have it put right in its system")
+            came, moved = tenant.logs.load(tx, found), tenant.new_id()
+            arrived = NewDecision("record", moved, Choice.MOVED, found, Effect(moved=moved))
+            keep(tx, self._number, came.sealer, tenant.new_id(), arrived, who, tenant.now())
+            about, action = {"log": stored.log_id, "into": found}, Action.PERSON_RECORD_ANOTHER_PERSON
+            append(tx, self._number, action, "quarantine", quarantine_id, who.id, tenant.now(), **about)
+            tenant.logs.route_anew(tx, found)
+        Router(tenant).route([stored.log_id, found])
+
+    def _of_another(self, tx: Transaction, quarantine_id: str) -> tuple[Connection, SourceRecord, StoredLog]:
+        """Return a record that names another person than its log is about, as it was kept, and that log."""
+        inbox, logs = self.tenant.inbox, self.tenant.logs
+        name = inbox.refused_by(tx, quarantine_id, ANOTHER_PERSON.reason)
+        kept = inbox.kept_record(tx, quarantine_id) if name else None
+        known = logs.known_records(tx, name, [kept.foreign_id]).get(kept.foreign_id) if name and kept else None
+        stored = logs.load(tx, known.log_id) if known and known.log_id else None
+        if name is None or kept is None or stored is None or name not in stored.decided.mistaken:
+            raise CannotDecide(
+                f"No open record of another person {quarantine_id}. `hub inbox list --kind quarantine` shows those "
+                "there are; one that was closed comes back when its system lists it again"
+            )
+        return self._configured(name), from_kept(kept.foreign_id, kept.data), stored
+
+    def _taken_in(self, tx: Transaction, admitter: Admitter, record: SourceRecord) -> None:
+        admitter.page(tx, (record,), self.tenant.now())
+        if why := admitter.refused.get(record.id):
+            raise CannotDecide(f"The record cannot be taken in: {why}. Have that put right first")
+
     # --- differences -------------------------------------------------------------------------------------------------
 
     def close(self, difference_id: str, who: Who) -> None:
@@ -183,7 +250,7 @@ class Decisions:
             row, stored = self._open_proposal(tx, proposal_id)
             tenant.inbox.decide(tx, row, ProposalState.ACCEPTED, who.id, tenant.now())
             if row.kind is ProposalKind.MATCH:
-                log_id = self._join(tx, stored, into)
+                log_id = self._join(tx, stored, into or row.element_id)
                 effect = None
             elif row.kind is ProposalKind.GUARDIAN:
                 log_id, effect = row.log_id, Effect(confirmed=Confirmed(guardian=row.element_id, belongs=True))
@@ -192,7 +259,9 @@ class Decisions:
                 effect = Effect(removed=tuple(self._removed(stored, row)))
             self._keep(tx, stored, "proposal", proposal_id, Choice.ACCEPTED, who, effect)
             if row.kind is ProposalKind.DELETION and row.foreign_id:
-                self._drop_record(tx, stored, row)
+                self._drop_record(tx, stored, row.connection, row.foreign_id, "deleted_in_source")
+                if mark := stored.decided.mistaken.get(row.connection):
+                    lapse(tx, self._number, mark)
             self._anew(tx, log_id)
         Router(tenant).route([log_id])
 
@@ -241,6 +310,8 @@ class Decisions:
                 f"The log has a case that does not follow it to another: see `hub rights show {asked[0].case_id}`"
             )
         target = tenant.logs.load(tx, self._other_log(tx, donor, into))
+        if mixed := (*donor.decided.mixed, *target.decided.mixed):
+            raise CannotDecide(f"One of the logs may be about two persons ({mixed[0].reason}). Decide on that first")
         shared = {side.connection for side in donor.sides} & {side.connection for side in target.sides}
         if shared:
             raise CannotDecide(f"Both logs have a record in {min(shared)}. Close one of them there first")
@@ -313,22 +384,25 @@ class Decisions:
 
     def _removed(self, stored: StoredLog, row: Row[Any]) -> Iterator[Removed]:
         """Yield the elements that go: the one named, or all that the services behind a lost record wrote there."""
-        side = stored.side(row.connection)
         if row.element_id:
             yield _removal(stored, row.collection, row.element_id)
-        elif side is not None:
-            services = self._configured(row.connection).services
-            for collection, element in side.seen.elements():
-                if element.writer in services:
-                    yield _removal(stored, collection, element.id, but=row.connection)
+        else:
+            yield from self._written_there(stored, row.connection)
 
-    def _drop_record(self, tx: Transaction, stored: StoredLog, row: Row[Any]) -> None:
-        """Forget a record that its system no longer has, and the log with the last one."""
+    def _written_there(self, stored: StoredLog, connection: str) -> Iterator[Removed]:
+        """Yield the elements that the services behind a connection wrote in its record."""
+        services, side = self._configured(connection).services, stored.side(connection)
+        for collection, element in side.seen.elements() if side else ():
+            if element.writer in services:
+                yield _removal(stored, collection, element.id, but=connection)
+
+    def _drop_record(self, tx: Transaction, stored: StoredLog, connection: str, foreign_id: str, why: str) -> None:
+        """Let a record leave a log, and the log go with the last one."""
         self._end_deliveries(tx, stored)
-        self.tenant.logs.drop_record(tx, row.connection, row.foreign_id)
-        self.tenant.logs.drop_keys(tx, stored.log_id, row.connection)
+        self.tenant.logs.drop_record(tx, connection, foreign_id)
+        self.tenant.logs.drop_keys(tx, stored.log_id, connection)
         if len(stored.sides) == 1:
-            self._leave(tx, stored.log_id, Action.LOG_WIPED, reason="deleted_in_source")
+            self._leave(tx, stored.log_id, Action.LOG_WIPED, reason=why)
 
     # --- what all decisions do -----------------------------------------------------------------------------------
 

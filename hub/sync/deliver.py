@@ -30,8 +30,8 @@ from hub.connectors.base import (
     Waiting,
 )
 from hub.mappings.language import MappingError
-from hub.relaylog.merge import Merged, flatten
-from hub.relaylog.model import RelayLog
+from hub.relaylog.merge import Merged, empty, flatten
+from hub.relaylog.model import Frozen, RelayLog
 from hub.store.connections import ConnectionState, stop_of
 from hub.store.leases import DELIVERIES, LEASE, Lease, LeaseLost, at_work, claim, claim_row, guard, put_back
 from hub.store.logs import Opened, Side, StoredLog
@@ -43,7 +43,7 @@ from hub.sync.context import Connection, Tenant
 from hub.sync.gate import waiting
 from hub.sync.identity import in_hub_ids, in_own_keys
 from hub.sync.route import Router, plan, view_hash
-from hub.sync.sent import in_keys, kept_payload, sent_as
+from hub.sync.sent import held_before, in_keys, kept_payload, sent_as
 from hub.sync.trouble import STORE_TROUBLE
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +74,8 @@ class _Attempt(Sending):
     row: Row[Any]
     stored: StoredLog
     opened: Opened
+    again: bool = False
+    """Whether it may be sent though it may have arrived before."""
 
 
 class Deliverer:
@@ -103,11 +105,11 @@ class Deliverer:
 
     def _attempt(self, lease: Lease, attempt: _Attempt) -> Outcome:
         connection = self._tenant.connections[attempt.row.connection]
-        if attempt.row.state is not DeliveryState.UNKNOWN or connection.connector.repeat == "key":
+        if attempt.row.state is not DeliveryState.UNKNOWN or attempt.again:
             return self._send(lease, connection, attempt)
-        if connection.connector.repeat == "look_up":
-            return self._look_up(lease, connection, attempt)
-        return self._hold(lease, OUTCOME_UNKNOWN)
+        if connection.connector.repeat == "never":
+            return self._hold(lease, OUTCOME_UNKNOWN)
+        return self._look_up(lease, connection, attempt)
 
     def _prepare(self, delivery_id: str) -> tuple[Lease, _Attempt] | Outcome:
         """Take a delivery and plan again what is sent. Another plan than was written down, or a stop, ends it."""
@@ -129,8 +131,10 @@ class Deliverer:
                 return Outcome.SUPERSEDED
             as_written = view_hash(tenant, attempt.side, attempt.planned) == row.view_hash
             if row.state is DeliveryState.UNKNOWN:
-                return self._again(tx, lease, connection, attempt if as_written else self._as_sent(attempt))
+                return lease, self._again(tx, lease, connection, attempt, as_written=as_written)
             if not attempt.planned.stops and as_written:
+                if tenant.inbox.quarantined(tx, connection.id, [attempt.side.foreign_id]):  # and would be written over
+                    return self._put_off(tx, lease, row, row.state, IN_QUARANTINE)
                 tenant.work.mark_sending(tx, lease.row_id, now)
                 return lease, attempt
             self._end(tx, lease, DeliveryState.SUPERSEDED)
@@ -151,20 +155,23 @@ class Deliverer:
         return _Attempt(side, merged, planned, held, row, stored, opened)
 
     def _again(
-        self, tx: Transaction, lease: Lease, connection: Connection, attempt: _Attempt
-    ) -> tuple[Lease, _Attempt] | Outcome:
-        """What is sent again passes the gates again; what may no longer be sent is for a person."""
-        if connection.connector.repeat == "key":
-            if attempt.planned.stops:
-                self._end(tx, lease, DeliveryState.HELD, error_class=OUTCOME_UNKNOWN)
-                return Outcome.HELD
-            self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
-        return lease, attempt
+        self, tx: Transaction, lease: Lease, connection: Connection, attempt: _Attempt, *, as_written: bool
+    ) -> _Attempt:
+        """Return an attempt at what may have arrived, as it was sent, and whether it may be sent once more.
+
+        It passes the gates again: what is stopped now, or withheld in part, is not sent, but looked up.
+        """
+        sent = attempt if as_written else self._as_sent(attempt)
+        if connection.connector.repeat != "key" or attempt.planned.stops or _withholds(attempt, sent.planned.view):
+            return sent
+        self._tenant.work.mark_sending(tx, lease.row_id, self._tenant.now())
+        return replace(sent, again=True)
 
     def _as_sent(self, attempt: _Attempt) -> _Attempt:
         """Return an attempt with what was sent, where the log has moved on since: that is what is looked for.
 
-        What the other systems held then is not kept; they are agreed with where they hold what was sent.
+        What the other systems held then is not kept; they are agreed with where they hold what was sent. What the
+        receiver held is kept: an edit of its own that was only sent back is told from what was news to it.
         """
         row, side = attempt.row, attempt.side
         view, cleared = kept_payload(attempt.stored, row)
@@ -175,6 +182,7 @@ class Deliverer:
         planned = replace(attempt.planned, view=view, cleared=cleared, after=after)
         merged = _without_its_echo(attempt.merged, row.connection, view)
         held = {name: _of_what_stands_in(seen, view) for name, seen in attempt.held.items()}
+        held[row.connection] = held_before(attempt.stored, row)
         return replace(attempt, merged=merged, planned=planned, held=held)
 
     def _send(self, lease: Lease, connection: Connection, attempt: _Attempt) -> Outcome:
@@ -199,6 +207,8 @@ class Deliverer:
                 return self._later(lease, row, unsent, error)
             return self._hold(lease, error.code)
         except ConnectorError as error:
+            if unsent is DeliveryState.UNKNOWN:  # this says nothing of the attempt whose answer was lost
+                return self._look_up(lease, connection, attempt)
             return self._failed(lease, error.code)
         return self._received(lease, connection, attempt, accepted)
 
@@ -221,11 +231,13 @@ class Deliverer:
         """See at the receiver whether a change of unknown outcome was taken in; if not, it may go again.
 
         What stands there decides, not its version: a pull may have read the change since. One that is known to have
-        `arrived` is done also where somebody has written over it.
+        `arrived` is done also where somebody has written over it. Where nobody can ever look, a person does.
         """
         try:
             found = connection.connector.fetch(attempt.side.foreign_id)
         except ConnectorError as error:
+            if error.code == "cannot_look_up":  # nor will it ever be: a record that is not there may come back
+                return self._hold(lease, OUTCOME_UNKNOWN)
             return self._later(lease, attempt.row, DeliveryState.UNKNOWN, error)
         receipt = f"looked-up@{found.version}"
         if self._is_in(connection, attempt, found):
@@ -289,17 +301,21 @@ class Deliverer:
         return Outcome.SENT if receipt else Outcome.SUPERSEDED
 
     def _later(self, lease: Lease, row: Row[Any], state: DeliveryState, error: ConnectorError | None) -> Outcome:
-        """Put an attempt off; after the last pause the delivery is held for a person."""
+        with self._tenant.db.write() as tx:
+            return self._put_off(tx, lease, row, state, error)
+
+    def _put_off(
+        self, tx: Transaction, lease: Lease, row: Row[Any], state: DeliveryState, error: ConnectorError | None
+    ) -> Outcome:
+        """Put an attempt off; one that fails after the last pause leaves the delivery held for a person."""
         now, number = self._tenant.now(), row.attempts
+        if isinstance(error, Waiting):
+            return self._wait(tx, lease, state, error)
         asked = error.retry_after if isinstance(error, Unavailable) else None
         pause = (asked or PAUSES[min(number, len(PAUSES)) - 1]) if error else timedelta()
-        with self._tenant.db.write() as tx:
-            if isinstance(error, Waiting):
-                return self._wait(tx, lease, state, error)
-            if number > len(PAUSES) and state is DeliveryState.READY:
-                state = DeliveryState.HELD
-            code = error.code if error else None
-            self._end(tx, lease, state, due_at=now + pause, error_class=code)
+        if error and number > len(PAUSES) and state is DeliveryState.READY:
+            state = DeliveryState.HELD
+        self._end(tx, lease, state, due_at=now + pause, error_class=error.code if error else None)
         return {DeliveryState.HELD: Outcome.HELD, DeliveryState.UNKNOWN: Outcome.UNKNOWN}.get(state, Outcome.LATER)
 
     def _wait(self, tx: Transaction, lease: Lease, state: DeliveryState, error: Waiting) -> Outcome:
@@ -335,6 +351,27 @@ class Deliverer:
 
     def _end(self, tx: Transaction, lease: Lease, state: DeliveryState, **values: object) -> None:
         self._tenant.work.end_attempt(tx, lease, state, self._tenant.now(), **values)
+
+
+def _withholds(today: _Attempt, sent: RelayLog) -> bool:
+    """Tell whether what was sent says anything that would not be sent now: where nothing is open, or in dispute.
+
+    A text that was corrected where it is still open is no secret, and emptying a place tells nothing.
+    """
+    before, disputed = flatten(sent), {conflict.place for conflict in today.merged.conflicts}
+    now = {
+        place: value
+        for place, value in flatten(today.planned.view).items()
+        if place not in disputed or value == before.get(place)
+    }
+    return any(_says_more(value, now.get(place)) for place, value in before.items())
+
+
+def _says_more(before: object, now: object) -> bool:
+    """Tell whether a value says something where another says nothing; a person or a closing may do so in part."""
+    if isinstance(before, Frozen):
+        return any(_says_more(value, getattr(now, name, None)) for name, value in before.__dict__.items())
+    return not empty(before) and empty(now)
 
 
 def _without_its_echo(merged: Merged, connection: str, view: RelayLog) -> Merged:

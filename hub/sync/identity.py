@@ -110,8 +110,9 @@ def _find_shown(
         if element.id not in taken:
             waiting.setdefault(_words(element), []).append(element.id)
     for at, element in enumerate(elements):
-        if found[at] is None and (same := waiting.get(_words(element))):
-            found[at] = same.pop(0)
+        same = [each for each in waiting.get(_words(element), ()) if each not in found]
+        if found[at] is None and same:
+            found[at] = same[0]
 
 
 def _words(element: Element) -> tuple[object, ...]:

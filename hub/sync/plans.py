@@ -14,6 +14,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
@@ -36,6 +37,9 @@ from hub.sync.admit import merged_of
 from hub.sync.context import Connection, Tenant
 from hub.sync.heartbeat import Heartbeat
 from hub.sync.route import Router
+from hub.sync.trouble import STORE_TROUBLE
+
+_log = structlog.get_logger(__name__)
 
 PAUSE = timedelta(minutes=15)
 """How long a look waits for a system that does not answer."""
@@ -156,17 +160,28 @@ class Planner:
         return Outcome.TAKEN
 
     def look_up(self, delivery_id: str) -> Outcome:
-        """See in the system whether a plan whose answer was lost has been made; where it has not, a person decides."""
+        """See in the system whether a plan whose answer was lost has been made; where it has not, a person decides.
+
+        So it is where a mistake of ours keeps the hub from looking.
+        """
         tenant, now = self._tenant, self._tenant.now()
         with tenant.db.write() as tx:
             lease = claim(tx, DELIVERIES, delivery_id, self._owner, now, now + LEASE)
-            if lease is None:
-                return Outcome.TAKEN
-            row = tenant.work.delivery(tx, delivery_id)
-            number = self._main_number(tx, row)
-        with suppress(LeaseLost), at_work(lease):
-            return self._look_up(lease, row, number)
-        return Outcome.TAKEN
+        if lease is None:
+            return Outcome.TAKEN
+        try:
+            with tenant.db.read() as tx:
+                row = tenant.work.delivery(tx, delivery_id)
+                number = self._main_number(tx, row)
+            with at_work(lease):
+                return self._look_up(lease, row, number)
+        except LeaseLost:
+            return Outcome.TAKEN
+        except STORE_TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - what stays unknown is looked up for ever, and nobody is asked
+            _log.error("sync:plan:internal_error", delivery=delivery_id, exc_info=error)
+            return self._broken(lease)
 
     def _look_up(self, lease: Lease, row: Row[Any], number: str) -> Outcome:
         connection = self._tenant.connections.get(row.connection)
@@ -205,6 +220,7 @@ class Planner:
         readers = connection.readers_of(seen)
         other = connection.other_controller(case.log, seen)
         found = plan_stops(case.log, readers, day, tenant.rules(day), other, there=side is not None)
+        found = (*found, *case.stored.decided.mixed)
         return (*found, RESTRICTED) if case.stored.decided.restricted else found
 
     def _allowed(self, tx: Transaction, log_id: str, asked: Asked) -> tuple[_Case, NewPlan]:
@@ -317,6 +333,16 @@ class Planner:
             tenant.logs.route_anew(tx, log_id)
         Router(tenant).route([log_id])
         return Outcome.HELD if state is DeliveryState.HELD else Outcome.LATER
+
+    def _broken(self, lease: Lease) -> Outcome:
+        """Let a person look, where a mistake of ours keeps the hub from it; what else follows is the next sweep's."""
+        tenant = self._tenant
+        with suppress(LeaseLost), tenant.db.write() as tx:
+            log_id = tenant.work.delivery(tx, lease.row_id).log_id
+            tenant.work.end_attempt(tx, lease, DeliveryState.HELD, tenant.now(), error_class=OUTCOME_UNKNOWN)
+            tenant.logs.route_anew(tx, log_id)
+            return Outcome.HELD
+        return Outcome.TAKEN
 
     def _main_number(self, tx: Transaction, row: Row[Any]) -> str:
         """Return the national id that a plan was asked for with."""

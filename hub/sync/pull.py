@@ -15,6 +15,7 @@ from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
 from hub.connectors.base import BadAnswer, ConnectorError, Misconfigured, Page, Unavailable, Waiting
+from hub.connectors.files import NOT_GIVEN
 from hub.store.decisions import Choice, NewDecision, Who, keep_apart
 from hub.store.events import Action, append
 from hub.store.inbox import NewProposal
@@ -152,6 +153,7 @@ def _end(tenant: Tenant, connection: Connection, lease: Lease, run: Row[Any], re
             _give_back(tenant, tx, lease, result)
             return
         result.state = RunState.DONE
+        tenant.inbox.not_met_since(tx, connection.id, f"payload_{NOT_GIVEN}", run.started_at, now)
         if tenant.work.cursor(tx, connection.id) is None:
             tenant.logs.route_anew(tx)  # what this system lacks can be told only now
         tenant.work.move_cursor(tx, connection.id, now.isoformat(), now)

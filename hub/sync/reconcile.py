@@ -16,6 +16,7 @@ from hub.store.leases import LEASE, Lease, release, renew
 from hub.store.logs import KnownRecord
 from hub.store.tables import DifferenceKind, RunState
 from hub.store.wipe import kept_out
+from hub.sync.admit import may_name
 from hub.sync.context import Archive, Connection, Tenant
 from hub.sync.pull import PullResult
 
@@ -59,12 +60,13 @@ def _in_source(tenant: Tenant, connection: Connection, lease: Lease, result: Pul
     for page in connection.connector.pages():
         with tenant.db.write() as tx:
             lease = renew(tx, lease, tenant.now() + LEASE)
-            ids = [record.id for record in page.records]
+            named = [record for record in page.records if may_name(record.id)]  # the others lie in quarantine
+            ids = [record.id for record in named]
             known = tenant.logs.known_records(tx, connection.id, ids)
             suspect = {*tenant.inbox.quarantined(tx, connection.id, ids)}
             suspect |= kept_out(tx, tenant.organisation_number, connection.id, ids).keys()
         result.counts["read"] += len(page.records)
-        for record in page.records:
+        for record in named:
             here.pop(record.id, None)
             if record.id not in suspect and (kind := _compared(tenant, connection, record, known)):
                 before = known.get(record.id)

@@ -6,22 +6,25 @@ Records are a run like any other, so that asking twice does the work once and a 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
-from hub.connectors.base import SourceRecord, Unreadable
+from hub.connectors.base import SourceRecord, Tree
+from hub.connectors.files import Template
 from hub.mappings.language import MappingError
 from hub.payloads.base import PayloadError
 from hub.payloads.registry import payload
 from hub.store.decisions import Choice, NewDecision, Who, keep, keep_apart
 from hub.store.events import Action, append
-from hub.store.inbox import KeptRecord
+from hub.store.inbox import KeptRecord, Refusal
 from hub.store.leases import LEASE, Lease, guard, release, renew
+from hub.store.sealing import Purpose
 from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.store.work import OUTCOME_UNKNOWN, NewDelivery
-from hub.sync.admit import Admission, Admitter, merged_of
+from hub.sync.admit import Admission, Admitter, may_name, merged_of
 from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
 from hub.sync.decide import CannotDecide
@@ -35,6 +38,11 @@ WHY = "replay"
 
 UNREADABLE = "payload_"
 """How the reason of what is no record begins: it is kept as bytes, everything else as the decoded record."""
+
+OVERTAKEN = Refusal(
+    "overtaken", "/", "something newer was exchanged of the record since: have it delivered anew, or close this"
+)
+"""Why what can be decoded at last is not taken in. It stays as bytes."""
 
 UNNAMED = "unnamed-"
 """How the id begins under which a record without an id of its own is kept."""
@@ -61,9 +69,10 @@ def ask_replay(tenant: Tenant, who: Who, connection: str, ids: Collection[str] |
 
 
 def replay_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullResult:
-    """Take in again what a run was asked to, each record in a transaction of its own, in the order they first came.
+    """Take in again what a run was asked to, each record in a transaction of its own, in the order they last came.
 
-    What fails again stays in quarantine with one attempt more. Raises LeaseLost.
+    What fails again stays in quarantine with one attempt more, and so does what something newer has overtaken. Raises
+    LeaseLost.
     """
     result = PullResult({"read": 0, **{str(admission): 0 for admission in Admission}})
     admitter = Admitter(tenant, connection, None)
@@ -88,31 +97,89 @@ def replay_run(tenant: Tenant, connection: Connection, lease: Lease) -> PullResu
 def _again(
     tenant: Tenant, connection: Connection, admitter: Admitter, tx: Transaction, kept: KeptRecord, result: PullResult
 ) -> None:
-    """Take in one record again, exactly as it was delivered."""
-    result.counts["read"] += 1
-    record = _record(connection, kept)
-    if isinstance(record, Unreadable):
-        admitter.unreadable(tx, record, tenant.now())
+    """Take in one record again, exactly as it was delivered, and as old as it is.
+
+    A file that could not be decoded was known by its content alone, so that no newer one of its record has closed it.
+    """
+    records = _records(connection, kept)
+    if records is None:
+        result.counts["read"] += 1
         result.counts[Admission.QUARANTINED] += 1
+        _stays(tenant, connection, tx, kept, kept.why)
         return
-    for admission, count in admitter.page(tx, (record,), tenant.now()).items():
+    newer = _newer(tenant, connection, tx, kept, records)
+    overtaken = newer if _is_bytes(kept) or _is_unnamed(kept) else set()
+    taken = tuple(record for record in records if record.id not in overtaken)
+    for admission, count in admitter.page(tx, taken, tenant.now()).items():
         result.counts[admission] += count
-    if record.id not in admitter.refused:
+    result.counts["read"] += len(records)
+    result.counts[Admission.QUARANTINED] += len(records) - len(taken)
+    ids = [record.id for record in taken if may_name(record.id) and record.id not in newer]
+    tenant.logs.seen_again(tx, connection.id, ids, None, kept.delivered_at)
+    if overtaken:
+        person = _person(tenant, connection, records[0]) if len(records) == 1 else None
+        _stays(tenant, connection, tx, kept, OVERTAKEN, person)
+    elif admitter.refused.keys().isdisjoint(record.id for record in records):
         tenant.inbox.out_of_quarantine(tx, connection.id, kept.foreign_id, tenant.now())
+    tenant.inbox.came_at(tx, connection.id, [kept.foreign_id, *ids], kept.delivered_at)
 
 
-def _record(connection: Connection, kept: KeptRecord) -> SourceRecord | Unreadable:
-    """Return a kept record; what could not be decoded is tried again with the mapping's payload as it is now."""
-    if not kept.why.reason.startswith(UNREADABLE):
-        named = "" if kept.foreign_id.startswith(UNNAMED) else kept.foreign_id
-        return from_kept(named, kept.data)
-    mapping = connection.mapping
+def _stays(
+    tenant: Tenant, connection: Connection, tx: Transaction, kept: KeptRecord, why: Refusal, person: str | None = None
+) -> None:
+    """Keep bytes in quarantine as they are; `person` is the keyed hash of whom they are about, where that is known."""
+    content, known = tenant.logs.keys.keyed_hash(Purpose.CHANGE, kept.data), kept.foreign_id
+    tenant.inbox.put_in_quarantine(tx, connection.id, known, content, kept.data, why, tenant.now(), person)
+    tenant.inbox.came_at(tx, connection.id, [known], kept.delivered_at)
+
+
+def _newer(
+    tenant: Tenant, connection: Connection, tx: Transaction, kept: KeptRecord, records: tuple[SourceRecord, ...]
+) -> set[str]:
+    """Return those of these records of which something newer than this is known, or waits in quarantine."""
+    ids = [record.id for record in records if may_name(record.id)]
+    known = tenant.logs.known_records(tx, connection.id, ids)
+    since = [(record_id, each.last_seen_at) for record_id, each in known.items()]
+    since += tenant.inbox.waiting_since(tx, connection.id, ids).items()
+    return {record_id for record_id, at in since if at > kept.delivered_at}
+
+
+def _person(tenant: Tenant, connection: Connection, record: SourceRecord) -> str | None:
     try:
-        tree = payload(mapping.payload, mapping.payload_options).decode(kept.data)
-        return SourceRecord(mapping.read(tree).source.id, "", tree, kept.data)
+        return tenant.logs.subject_hash(connection.mapping.read(record.tree).subject.national_id)
+    except MappingError:
+        return None
+
+
+def _is_bytes(kept: KeptRecord) -> bool:
+    reason = kept.why.reason
+    return reason.startswith(UNREADABLE) or (reason == OVERTAKEN.reason and not _is_unnamed(kept))
+
+
+def _is_unnamed(kept: KeptRecord) -> bool:
+    """Tell whether a record had no id that it may be known by, when it was read."""
+    return kept.foreign_id.startswith(UNNAMED)
+
+
+def _records(connection: Connection, kept: KeptRecord) -> tuple[SourceRecord, ...] | None:
+    """Return what is kept; what could not be decoded is tried with the mapping's payload as it is now, else None."""
+    mapping = connection.mapping
+    if not _is_bytes(kept):
+        record = from_kept(kept.foreign_id, kept.data)
+        return (replace(record, id=_named(connection, record.tree)) if _is_unnamed(kept) else record,)
+    template = Template(payload(mapping.payload, mapping.payload_options), lambda tree: mapping.read(tree).source.id)
+    try:
+        return tuple(template.records(kept.data))
     except (PayloadError, MappingError):
-        code = kept.why.reason.removeprefix(UNREADABLE)
-        return Unreadable(kept.foreign_id, kept.data, code, kept.why.place, kept.why.rule)
+        return None
+
+
+def _named(connection: Connection, tree: Tree) -> str:
+    """Return the id by which a record is known now; "" where it still cannot be told."""
+    try:
+        return connection.mapping.read(tree).source.id
+    except MappingError:
+        return ""
 
 
 # --- deliveries --------------------------------------------------------------------------------------------------

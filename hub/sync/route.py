@@ -19,10 +19,11 @@ from sqlalchemy import Row
 
 from hub.relaylog.codes import Service
 from hub.relaylog.consent import Opened, opened
-from hub.relaylog.gates import Decider, Rules, Stop, special_stops, stops
+from hub.relaylog.gates import ANOTHER_PERSON, MOVED_RECORD, Decider, Rules, Stop, special_stops, stops
 from hub.relaylog.guardians import with_proposed, without
 from hub.relaylog.merge import Exchange, Flat, Merged, Place, acknowledge, empty, flatten, silent, unflatten
 from hub.relaylog.model import COLLECTIONS, Actor, Element, RelayLog
+from hub.relaylog.putout import not_yet_emptied
 from hub.relaylog.rights import RESTRICTED
 from hub.relaylog.view import view
 from hub.store.events import Action, append_all
@@ -57,10 +58,12 @@ def plan(connection: Connection, side: Side, merged: Merged, keys: Mapping[Key, 
     found = stops(asked, readers, day, rules, connection.other_controller(merged.log, side.seen))
     stopped = tuple(stop for stop in found if stop.reason not in merged.released & RELEASABLE)
     stopped = (*stopped, RESTRICTED) if merged.restricted else stopped
+    stopped = (*stopped, *merged.mixed)
     opened_view = without(view(asked, readers, day, rules, connection.services), merged.proposed)
     shown = _with_emptied(_without_open_questions(opened_view, merged, side.seen), merged, side.seen)
     wanted, held = flatten(shown), flatten(side.seen)
     cleared = _cleared(wanted, held, side, merged) | _left_over(wanted, held) | _removed(merged, held)
+    cleared |= not_yet_emptied(side.told, side.seen, wanted) if side.told else frozenset()
     own = in_own_keys(shown, keys)
     after = connection.mapping.write(side.record, own, clear=in_keys(cleared, keys))
     changes = after != side.record or (bool(stopped) and _news(merged.log, side.seen))
@@ -234,12 +237,15 @@ class _Desk:
     def _hold_special(self, stored: StoredLog, merged: Merged) -> None:
         """Hold the whole log where it concerns violence or somebody protected; a release is for what it says now.
 
-        And where somebody has objected, or demanded that use be restricted.
+        And where somebody has objected, or demanded that use be restricted, or where it may be about two persons.
         """
         found = special_stops(with_proposed(merged.log, merged.proposed))
         now_said = situation(self._tenant, merged) if found else ""
         wanted = [replace(_hold(stop), situation=now_said if stop.reason in RELEASABLE else "") for stop in found]
         wanted += [_hold(RESTRICTED)] if merged.restricted else []
+        wanted += [_hold(ANOTHER_PERSON)] if stored.decided.mistaken else []
+        if moved := stored.decided.moved:  # wanted also once it is let go, so that this stays known
+            wanted.append(replace(_hold(MOVED_RECORD), situation=moved))
         self._set_holds(stored, None, wanted)
 
     def _set_holds(self, stored: StoredLog, connection: str | None, wanted: list[NewHold]) -> bool:
@@ -292,9 +298,8 @@ class _Desk:
         if not self._supersede(stored, connection, hashed):
             return False
         delivery_id = self._tenant.new_id()
-        payload = json.dumps(
-            {"view": planned.view.model_dump(mode="json", exclude_defaults=True), "cleared": list(planned.cleared)}
-        ).encode()
+        view, held = (log.model_dump(mode="json", exclude_defaults=True) for log in (planned.view, side.seen))
+        payload = json.dumps({"view": view, "cleared": list(planned.cleared), "held": held}).encode()
         self._deliveries.append(
             NewDelivery(
                 delivery_id=delivery_id,

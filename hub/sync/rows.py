@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import takewhile
 from threading import Event
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection as Transaction
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, update
 
 from hub.engine.occurrences import Busy, Occurrence, Plan
 from hub.engine.port import Task
@@ -29,7 +30,8 @@ from hub.store.leases import (
     keep_alive,
     release,
 )
-from hub.store.tables import DeliveryKind, DeliveryState, RunState
+from hub.store.tables import DeliveryKind, DeliveryState, RunState, deliveries, events, runs
+from hub.store.work import WORKER_DIED
 from hub.sync.archive import Archivist
 from hub.sync.context import Tenant
 from hub.sync.cycle import Cycle, CycleResult
@@ -56,6 +58,9 @@ UNROUTED = timedelta(minutes=1)
 FREED = {RUNS.kind: Action.RUN_FREED, DELIVERIES.kind: Action.DELIVERY_FREED}
 
 
+LEFT_PAUSES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+"""How long a row waits that a second, third and fourth worker has left; the fifth is the last."""
+
 NO_UPKEEP: Mapping[str, Upkeep] = MappingProxyType({})
 
 
@@ -76,8 +81,9 @@ class SyncRows:
     def planned_until(self, name: str) -> datetime | None:
         """Return the planned instant of a schedule's newest occurrence, run or missed."""
         connection, whys = _schedule(name)
+        tenant = self._of(connection)
         with self._db.read() as tx:
-            return self._of(connection).work.planned_until(tx, connection, whys)
+            return tenant.work.planned_until(tx, connection, whys, tenant.now())
 
     def busy(self, name: str) -> Busy | None:
         """Return what a schedule is busy with; other runs of its connection do not count."""
@@ -190,11 +196,42 @@ class SyncRows:
 
 
 def free_all(tx: Transaction, now: datetime) -> None:
-    """Free the rows of dead workers, of all municipalities, and tell of it."""
+    """Free the rows of dead workers, of all municipalities, and tell of it.
+
+    What one worker left is due at once. What worker after worker leaves just where it stood may be what ends them: it
+    waits longer and longer, and then for a person; a run fails, and its connection's next one begins anew.
+    """
     for work in (RUNS, DELIVERIES):
         for row_id in free_dead(tx, work, now):
-            tenant = str(tx.scalar(select(work.table.c.tenant).where(work.id == row_id)))
-            append(tx, tenant, FREED[work.kind], work.kind, row_id, "hub", now)
+            row = tx.execute(select(work.table).where(work.id == row_id)).one()
+            told = {"read": int(row.counts.get("read", 0))} if work is RUNS else {}
+            before = _left_before(tx, work, row_id, row.tenant, told)
+            append(tx, row.tenant, FREED[work.kind], work.kind, row_id, "hub", now, **told)
+            if before and row.state is not DeliveryState.UNKNOWN:  # to look up what was sent is always right
+                _slow_down(tx, work, row_id, row, before, now)
+
+
+def _left_before(tx: Transaction, work: Work, row_id: str, tenant: str, told: Mapping[str, int]) -> int:
+    """Return how many workers in a row have left a row where it stands now: nothing else happened to it since."""
+    c = events.c
+    of_row = (c.tenant == tenant, c.subject_kind == work.kind, c.subject_id == row_id, c.action != Action.RUN_STARTED)
+    latest = select(c.action, c.data).where(*of_row).order_by(c.event_id.desc()).limit(len(LEFT_PAUSES) + 1)
+    alike = takewhile(lambda event: event.action == FREED[work.kind] and event.data == told, tx.execute(latest).all())
+    return sum(1 for _ in alike)
+
+
+def _slow_down(tx: Transaction, work: Work, row_id: str, row: Row[Any], before: int, now: datetime) -> None:
+    if before <= len(LEFT_PAUSES):
+        tx.execute(update(work.table).where(work.id == row_id).values(due_at=now + LEFT_PAUSES[before - 1]))
+    elif work is RUNS:
+        ended = {"state": RunState.FAILED, "error_class": WORKER_DIED, "outcome": WORKER_DIED, "ended_at": now}
+        tx.execute(update(runs).where(runs.c.run_id == row.run_id).values(ended))
+        append(tx, row.tenant, Action.RUN_FAILED, "run", row.run_id, "hub", now, outcome=WORKER_DIED)
+    else:
+        held = update(deliveries).where(deliveries.c.delivery_id == row.delivery_id)
+        tx.execute(held.values(state=DeliveryState.HELD, error_class=WORKER_DIED))
+        about = {"log": row.log_id, "error": WORKER_DIED}
+        append(tx, row.tenant, Action.DELIVERY_HELD, "delivery", row.delivery_id, "hub", now, **about)
 
 
 def count_of(connection: str) -> str:

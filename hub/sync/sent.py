@@ -46,8 +46,20 @@ def sent_as(connection: Connection, stored: StoredLog, side: Side, view: RelayLo
 
 def kept_payload(stored: StoredLog, row: Row[Any]) -> tuple[RelayLog, frozenset[Place]]:
     """Return the view that a delivery carries, and the places that it empties."""
-    sent = json.loads(stored.sealer.open(f"deliveries.sealed_payload/{row.delivery_id}", row.sealed_payload))
+    sent = _opened(stored, row)
     return RelayLog.model_validate(sent["view"]), frozenset(Place(*place) for place in sent["cleared"])
+
+
+def held_before(stored: StoredLog, row: Row[Any]) -> RelayLog:
+    """Return what the receiver of a delivery held when it was written down."""
+    return RelayLog.model_validate(_opened(stored, row)["held"])
+
+
+def _opened(stored: StoredLog, row: Row[Any]) -> dict[str, Any]:
+    opened: dict[str, Any] = json.loads(
+        stored.sealer.open(f"deliveries.sealed_payload/{row.delivery_id}", row.sealed_payload)
+    )
+    return opened
 
 
 def maybe_arrived(row: Row[Any]) -> bool:

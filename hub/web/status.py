@@ -41,6 +41,10 @@ ERRORS: Mapping[str, str] = {
     "unauthorized": "login",
     "not_found": "address",
     "bad_address": "address",
+    "no_folder": "folder",
+    "no_access": "folder",
+    "disk_full": "folder",
+    "folder_unavailable": "folder",
     "listing_too_short": "short",
 }
 """What a connector's error code is in words; others by `error_word`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.connectors.base import Misconfigured, Outgoing, Page, Refused
+from hub.connectors.base import Misconfigured, Outgoing, Page, Refused, SourceRecord, Unavailable
 from hub.connectors.files import BOXES, MAX_BYTES, Folder, Settings, Template
 from hub.connectors.http import Clock
 from hub.payloads.base import Limits, Tree
@@ -126,7 +126,7 @@ def test_files_are_taken_in_the_order_they_came(make: Make) -> None:
 
 
 def test_a_change_is_one_whole_file_and_the_same_again_is_the_same(make: Make) -> None:
-    """A delivery is written once under its own key; sent again it is answered alike, and other content is refused."""
+    """A delivery is written once under its own key; sent again it is answered alike."""
     site = make()
     site.put("a.json", b'{\n  "id": "1",\n  "x": 1\n}\n')
     before = next(iter(site.connector.pages())).records[0]
@@ -136,8 +136,28 @@ def test_a_change_is_one_whole_file_and_the_same_again_is_the_same(make: Make) -
     assert (site.folder / "out" / "key-1.json").read_bytes() == b'{\n  "id": "1",\n  "x": 2\n}\n'
     assert (accepted.record.id, accepted.record.tree) == ("1", {"id": "1", "x": 2})
     assert site.connector.update(outgoing) == accepted
-    with pytest.raises(Refused, match="Move it away"):
-        site.connector.update(Outgoing(before, {"id": "1", "x": 3}, "key-1"))
+
+
+def test_what_was_written_before_is_what_the_delivery_said(make: Make) -> None:
+    """Sent again on top of a newer record, the file that lies there stays, and the answer is what it says."""
+    site = make()
+    before = SourceRecord("1", "v1", {"id": "1", "x": 1})
+    accepted = site.connector.update(Outgoing(before, {"id": "1", "x": 2}, "key-1"))
+    newer = SourceRecord("1", "v2", {"id": "1", "x": 1, "y": 1})
+    assert site.connector.update(Outgoing(newer, {"id": "1", "x": 2, "y": 1}, "key-1")) == accepted
+    assert accepted.record.tree == {"id": "1", "x": 2}
+    assert site.names("out") == ["key-1.json"]
+
+
+@pytest.mark.parametrize("data", [b'{"id": "2"}', b'{"id": "1', b""], ids=["another record", "cut off", "nothing"])
+def test_a_file_under_the_key_that_is_no_such_change_is_refused(make: Make, data: bytes) -> None:
+    """It is left for a person to look at, and nothing is written over it."""
+    site = make()
+    (site.folder / "out" / "key-1.json").write_bytes(data)
+    with pytest.raises(Refused, match="Move it away") as caught:
+        site.connector.update(Outgoing(SourceRecord("1", "v1", {"id": "1"}), {"id": "1", "x": 2}, "key-1"))
+    assert caught.value.code == "other_content"
+    assert (site.folder / "out" / "key-1.json").read_bytes() == data
 
 
 HEADER = "LoggID;Fornavn;Område;Intern kode\r\n"
@@ -216,3 +236,139 @@ def test_a_folder_never_says_that_something_is_gone(make: Make) -> None:
     """What is not in the folder is not gone: a listing is never whole, and a page of nothing is no page."""
     assert make().connector.lists_all is False
     assert Page(()).records == ()
+
+
+def _loop(site: Site, name: str) -> Path:
+    """Put something that the operating system gives nobody, whoever asks: a link to itself."""
+    path = site.folder / "in" / name
+    path.symlink_to(path)
+    return path
+
+
+@pytest.mark.parametrize("marker", ["", ".ok"])
+def test_a_file_that_cannot_be_read_stops_no_other(make: Make, marker: str) -> None:
+    """It stays in in/ and is told of, alike each time, without its name; the others are taken."""
+    site = make(marker=marker)
+    _loop(site, "Solskinn Testbarn.json")
+    site.put("b.json", b'{"id": "2"}')
+    for name in ("Solskinn Testbarn.json", "b.json") if marker else ():
+        (site.folder / "in" / f"{name}{marker}").touch()
+    first, second = site.connector.pages()
+    (told,) = first.unreadable
+    assert (first.records, told.code, told.data) == ((), "no_access", b"")
+    assert "let the hub's user read it" in told.remedy
+    assert "Solskinn" not in f"{told.id} {told.place} {told.remedy}"
+    assert [record.id for record in second.records] == ["2"]
+    site.connector.settle(first, {})
+    site.connector.settle(second, {})
+    assert (site.names("done"), site.names("failed")) == (["b.json"], [])
+    assert "Solskinn Testbarn.json" in site.names("in")
+    (again,) = site.connector.pages()
+    assert again == first
+
+
+def test_a_file_whose_reason_could_have_no_name_stays(make: Make) -> None:
+    """A name as long as names may be leaves no room for that of the reason beside it; the others are taken."""
+    site = make(marker=".ok")
+    long = "x" * 245 + ".json"
+    for name in (long, f"{long}.ok", "y" * 254, "b.json.ok"):
+        site.put(name, b"")
+    site.put("b.json", b'{"id": "2"}')
+    pages = list(site.connector.pages())
+    for page in pages:
+        site.connector.settle(page, {})
+    assert [each.code for page in pages for each in page.unreadable] == ["no_access"]
+    assert (site.names("done"), long in site.names("in")) == (["b.json"], True)
+
+
+def test_a_file_that_goes_before_it_is_read_is_passed_over(make: Make) -> None:
+    """The others are taken; one that turns into something else is told of."""
+    site = make()
+    for number in range(1, 5):
+        site.put(f"{number}.json", b'{"id": "%d"}' % number, quiet=timedelta(minutes=9 - number))
+    pages = site.connector.pages()
+    found = [next(pages)]
+    (site.folder / "in" / "2.json").unlink()
+    (site.folder / "in" / "3.json").unlink()
+    (site.folder / "in" / "3.json").mkdir()
+    found += pages
+    assert [[record.id for record in page.records] for page in found] == [["1"], [], ["4"]]
+    assert [each.code for page in found for each in page.unreadable] == ["no_access"]
+
+
+def test_a_file_that_goes_before_it_is_moved_is_done_with(make: Make) -> None:
+    """What it said is stored: somebody who takes it away stops nothing."""
+    site = make()
+    path = site.put("a.json", b'{"id": "1"}')
+    (page,) = site.connector.pages()
+    path.unlink()
+    site.connector.settle(page, {})
+    assert (site.names("in"), site.names("done")) == ([], [])
+
+
+def test_a_folder_that_goes_while_it_is_read_is_told_as_one(make: Make) -> None:
+    """Where in/ itself can be read no more, no single file of it is at fault."""
+    site = make()
+    for number in (1, 2):
+        site.put(f"{number}.json", b'{"id": "1"}', quiet=timedelta(minutes=9 - number))
+    pages = site.connector.pages()
+    next(pages)
+    (site.folder / "in").rename(site.folder / "elsewhere")
+    (site.folder / "in").touch()
+    with pytest.raises(Misconfigured, match="in/: Not a directory") as caught:
+        next(pages)
+    assert caught.value.code == "no_access"
+
+
+def test_a_file_that_cannot_be_moved_is_read_again(make: Make) -> None:
+    """A person is told what to mend, and the file stays where it is until then."""
+    site = make()
+    site.put("a.json", b'{"id": "1"}')
+    (page,) = site.connector.pages()
+    (site.folder / "done").rmdir()
+    (site.folder / "done").touch()
+    with pytest.raises(Misconfigured, match="done/: Not a directory") as caught:
+        site.connector.settle(page, {})
+    assert caught.value.code == "no_access"
+    with pytest.raises(Misconfigured, match="done/: File exists"):
+        list(site.connector.pages())
+    (site.folder / "done").unlink()
+    assert list(site.connector.pages()) == [page]
+
+
+def test_a_full_disk_puts_off_what_was_to_be_moved(make: Make) -> None:
+    """No reason is half written, and the file is read again; when there is room it goes where it belongs."""
+    site = make()
+    site.put("a.json", b"{")
+    (page,) = site.connector.pages()
+    (site.folder / "failed" / ".a.json.reason.txt.part").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="failed/: No space left on device") as caught:
+        site.connector.settle(page, {})
+    assert caught.value.code == "disk_full"
+    assert (site.names("in"), site.names("failed")) == (["a.json"], [])
+    site.connector.settle(page, {})
+    assert (site.names("in"), site.names("failed")) == ([], ["a.json", "a.json.reason.txt"])
+
+
+def test_a_full_disk_takes_no_change_in(make: Make) -> None:
+    """Nothing counts as written, and nothing half written stays; the next attempt writes it whole."""
+    site = make()
+    site.put("a.json", b'{"id": "1"}')
+    before = next(iter(site.connector.pages())).records[0]
+    outgoing = Outgoing(before, {"id": "1", "x": 2}, "key-1")
+    (site.folder / "out" / ".key-1.json.part").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="out/: No space left on device") as caught:
+        site.connector.update(outgoing)
+    assert (caught.value.code, site.names("out")) == ("disk_full", [])
+    assert site.connector.update(outgoing).record.tree == {"id": "1", "x": 2}
+    assert site.names("out") == ["key-1.json"]
+
+
+def test_a_change_that_cannot_be_read_back_counts_for_nothing(make: Make) -> None:
+    """What lies in out/ under its name and is given to nobody is no receipt."""
+    site = make()
+    site.put("a.json", b'{"id": "1"}')
+    before = next(iter(site.connector.pages())).records[0]
+    (site.folder / "out" / "key-1.json").mkdir()
+    with pytest.raises(Misconfigured, match="out/: Is a directory"):
+        site.connector.update(Outgoing(before, {"id": "1", "x": 2}, "key-1"))

@@ -35,6 +35,7 @@ def live_through_everything(hub: Office) -> None:
     _read(hub)
     _look(hub)
     _decide(hub)
+    _mistake_the_child(hub)
     _remind(hub)
     _move_the_baton(hub)
     _make_papers(hub)
@@ -130,6 +131,18 @@ def _decide(hub: Office) -> None:
         hub.well("inbox", *decision, *WHO, *WHY)
     hub.well("inbox", "close", hub.waiting("difference")[0], *WHO, *WHY)
     hub.well("inbox", "replay", "--all", *WHO, *WHY)
+
+
+def _mistake_the_child(hub: Office) -> None:
+    """Let a record be entered on another child, and say whose it is: first the same one's, then the other's."""
+    for version, (number, decision) in enumerate(((OTHER, ""), (CHILD, "same-person"), (OTHER, "another-person")), 1):
+        child = _child(hub, "d-1", "4.", number) | {"version": str(version)}
+        hub.put("box", f"d-{version}.json", json.dumps(child).encode())
+        hub.run("sync", "box")
+        for item in hub.waiting("quarantine", "another_person") if decision else ():
+            hub.well("inbox", "show", item)
+            hub.rarely("inbox", decision, item, "--who", NOBODY, *WHY)
+            hub.well("inbox", decision, item, *WHO, *WHY)
 
 
 def _remind(hub: Office) -> None:
@@ -278,7 +291,7 @@ def _use_unknown_ids(hub: Office) -> None:
     hub.badly("trace", f"{UNKNOWN}/{UNKNOWN}")
     hub.badly("inbox", "list", "--connection", "ukjend")
     hub.badly("inbox", "settle", UNKNOWN, "--take", UNKNOWN, *WHO, *WHY)
-    for command in ("release", "accept", "refuse", "replay", "close"):
+    for command in ("release", "accept", "refuse", "replay", "close", "same-person", "another-person"):
         hub.badly("inbox", command, UNKNOWN, *WHO, *WHY)
     hub.badly("inbox", "done", UNKNOWN, *WHO)
     hub.badly("baton", "answer", UNKNOWN, "accept", *WHO, *WHY)

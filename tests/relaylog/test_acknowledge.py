@@ -130,7 +130,8 @@ def _general(
         said = {place: held[place] for place in news if place in held and _says(system.connection, place, merged)}
         if system.connection == exchange.connection:
             left = _left(system, news, shown, flatten(exchange.now), said)
-            sides.append(replace(_exchanged(system, left, {**news, **shown}, news), seen=exchange.now))
+            own = {place for place in overtaken if place in held and _filled(held[place], news[place]) == news[place]}
+            sides.append(replace(_exchanged(system, left, {**news, **shown}, news.keys() - own), seen=exchange.now))
             continue
         settled = {place: held[place] for place in (news.keys() & merged.settled) - overtaken if place in held}
         sides.append(_over(_exchanged(system, said, news, {*said} - overtaken), settled))

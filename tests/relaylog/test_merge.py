@@ -837,6 +837,16 @@ def test_a_late_receipt_does_not_bring_back_what_was_replaced() -> None:
     assert merge(agreed, after).log.notes[0].text == "2"
 
 
+def test_an_edit_of_the_receivers_own_is_not_lost_where_it_does_not_become_agreed() -> None:
+    """What it was only sent back stays its edit, where others seem to have agreed on something since."""
+    mine = _notes(text="1")
+    sides = [_side("a", START), _side("b", mine)]
+    merged = merge(START, sides)
+    agreed, after = acknowledge(START, merged, sides, Exchange("b", merged.log, mine, held={"a": mine, "b": mine}))
+    again = merge(agreed, after)
+    assert (again.log.notes[0].text, again.conflicts) == ("1", ())
+
+
 def test_what_the_receiver_changed_meanwhile_is_its_own_edit() -> None:
     """A field that the receiver changed while another was being written there is not taken for what was written."""
     sides = [_side("a", _notes(author="ny")), _side("b", START)]

@@ -184,6 +184,11 @@ class Detour:
         return self.real.lists_all
 
     @property
+    def answers(self) -> bool:
+        """Tell what the real one says."""
+        return self.real.answers
+
+    @property
     def repeat(self) -> Repeat:
         """Tell what the real one says, or what a test has it say."""
         return self.repeats or self.real.repeat

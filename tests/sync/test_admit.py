@@ -17,8 +17,10 @@ from hub.sandbox.stories import (
     pregnant_to_child,
     shared_level_2,
 )
+from hub.store.decisions import Who
 from hub.store.tables import ProposalKind, ProposalState, element_keys, logs, proposals, quarantine, records
 from hub.sync.admit import same_kind
+from hub.sync.decide import Decisions
 from tests.sync.house import SAMSPILL, VIGILO, House
 
 Tree = dict[str, Any]
@@ -208,6 +210,109 @@ def test_a_child_may_have_become_a_youth(one: SubjectKind, other: SubjectKind, *
     """Systems may differ in when a child is a youth; any other difference is another matter."""
     assert same_kind(one, other) is same
     assert same_kind(other, one) is same
+
+
+# --- a person who is known later ---------------------------------------------------------------------------------
+
+
+def _late_number(house: House) -> str:
+    """A plan is listed without its child's number, and then saved with it; give the number."""
+    house.tell(shared_level_2)
+    child = house.samspill()["mainPerson"]
+    number, child["nationalId"] = child["nationalId"], ""
+    house.sync()
+    assert _matches(house) == []
+    house.time.after(hours=2)
+    child["nationalId"] = number
+    house.saved(house.samspill())
+    house.sync()
+    return str(number)
+
+
+def test_a_person_who_becomes_known_is_asked_about(house: House) -> None:
+    """What has stood apart is not joined by itself; asked once, it is joined when somebody says so."""
+    _late_number(house)
+    house.time.after(days=1)
+    house.sync()
+    assert _systems(house) == [["P-10001"], ["vl-000001"]]
+    assert _matches(house) == [("samspill", "P-10001")]
+    (row,) = house.rows(proposals)
+    Decisions(house.tenant).accept(row.proposal_id, Who("user-1", "Samme barn."))
+    assert _systems(house) == [["P-10001", "vl-000001"]]
+    house.sync()
+    assert set(house.received()) == {"P-10001", "vl-000001"}
+    assert [rule for _, rule in house.holds() if rule == "no_record_at_receiver"] == []
+
+
+def test_two_logs_that_get_the_same_number_at_once_are_asked_about_once(house: House) -> None:
+    """They are read in one page, and the question is the same from either of them."""
+    house.tell(ordinary_health_station)
+    child = house.samspill()["mainPerson"]
+    number, child["nationalId"] = child["nationalId"], ""
+    house.world.samspill["P-10002"] = {**deepcopy(house.samspill()), "planId": "P-10002"}
+    house.pull(SAMSPILL)
+    house.time.after(hours=2)
+    for plan in house.world.samspill.values():
+        plan["mainPerson"]["nationalId"] = number
+        house.saved(plan)
+    house.pull(SAMSPILL)
+    (row,) = house.rows(proposals)
+    assert {row.log_id, row.element_id} == {house.log_of(each).log_id for each in ("P-10001", "P-10002")}
+
+
+def test_a_refused_pair_is_not_asked_about_again(house: House) -> None:
+    """Neither when the number goes and comes again, nor from the other log of the two."""
+    number = _late_number(house)
+    (row,) = house.rows(proposals)
+    Decisions(house.tenant).refuse(row.proposal_id, Who("user-1", "To ulike barn."))
+    for said in ("", number):
+        house.time.after(hours=2)
+        house.samspill()["mainPerson"]["nationalId"] = said
+        house.saved(house.samspill())
+        house.sync()
+    people = [one for one in house.world.persons.values() if one["nationalIdresourceNumber"] == number]
+    for said in ("", number):
+        house.time.after(hours=2)
+        for person in people:
+            person["nationalIdresourceNumber"] = said
+        house.saved(house.vigilo())
+        house.sync()
+    assert [each.state for each in house.rows(proposals)] == [ProposalState.REFUSED]
+
+
+def test_a_log_that_goes_on_is_asked_about(house: House) -> None:
+    """Closed, it was no log to join; open again, it may be one with the log that was made meanwhile."""
+    house.tell(shared_level_2)
+    log = house.vigilo()
+    before = {name: deepcopy(log[name]) for name in ("status", "avslutning")}
+    _close_vigilo(house)
+    _pull_both(house)
+    assert _matches(house) == []
+    house.time.after(hours=2)
+    log.update(before)
+    house.saved(log)
+    house.pull(VIGILO)
+    assert house.log_of("vl-000001").log.status is LogStatus.ACTIVE
+    assert _matches(house) == [("vigilo", "vl-000001")]
+
+
+def test_of_several_logs_each_is_asked_about(house: House) -> None:
+    """An answer is for the log that it names, and when it is given, the other questions about what is gone go too."""
+    house.tell(shared_level_2)
+    house.world.vigilo["vl-000002"] = {**deepcopy(house.vigilo()), "id": "vl-000002"}
+    child = house.samspill()["mainPerson"]
+    number, child["nationalId"] = child["nationalId"], ""
+    house.sync()
+    house.time.after(hours=2)
+    child["nationalId"] = number
+    house.saved(house.samspill())
+    house.sync()
+    asked = house.rows(proposals, foreign_id="P-10001")
+    assert {row.element_id for row in asked} == {house.log_of(each).log_id for each in ("vl-000001", "vl-000002")}
+    chosen = next(row for row in asked if row.element_id == house.log_of("vl-000002").log_id)
+    Decisions(house.tenant).accept(chosen.proposal_id, Who("user-1", "Samme barn."))
+    assert _systems(house) == [["P-10001", "vl-000002"], ["vl-000001"]]
+    assert sorted(row.state for row in house.rows(proposals, foreign_id="P-10001")) == ["accepted", "gone"]
 
 
 # --- what becomes of the log -------------------------------------------------------------------------------------

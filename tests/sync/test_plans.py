@@ -9,6 +9,8 @@ from typing import cast
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.testing import capture_logs
 
 from hub.connectors.base import (
     Affiliation,
@@ -319,6 +321,41 @@ def test_a_system_that_cannot_be_looked_at_is_looked_at_later(house: House, make
     rows._delivery(delivery_id)
     assert _row(house)[1] == "done"
     assert len(maker.sent) == 1
+
+
+def test_a_mistake_while_looking_asks_a_person(house: House, maker: Maker) -> None:
+    """What nobody thought of is not looked at for ever: the plan is held as one whose outcome is unknown."""
+
+    def stumble() -> None:
+        if len(maker.looked) > 1:
+            raise KeyError("Solskinn Testbarn")
+
+    maker.after, maker.looking = LOST, stumble
+    with capture_logs() as lines:
+        assert _create(house) is Outcome.HELD
+    delivery_id, state, _ = _row(house)
+    (row,) = house.rows(deliveries, delivery_id=delivery_id)
+    assert (state, row.error_class, row.lease_owner) == ("held", "outcome_unknown", None)
+    assert "sync:plan:internal_error" in [line["event"] for line in lines]
+    replay_delivery(house.tenant, delivery_id, WHO, sent=True)
+    assert _row(house)[1] == "done"
+
+
+def test_a_store_in_trouble_leaves_a_plan_unknown(house: House, maker: Maker) -> None:
+    """Where the database has no way left, nobody is asked: the row is taken up again."""
+
+    def no_way() -> None:
+        if len(maker.looked) == 2:
+            raise PoolTimeout
+
+    maker.after, maker.looking = LOST, no_way
+    with pytest.raises(PoolTimeout):
+        _create(house)
+    assert _row(house)[1] == "unknown"
+    house.time.after(minutes=10)
+    with house.db.write() as tx:
+        free_all(tx, house.time.now())
+    assert Planner(house.tenant, "worker-2").look_up(_row(house)[0]) is Outcome.MADE
 
 
 def test_a_process_that_died_while_sending_never_sends_again(house: House, maker: Maker) -> None:

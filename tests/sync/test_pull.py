@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Row
 from structlog.testing import capture_logs
 
-from hub.connectors.base import Connector, Misconfigured, Page, Refused, Unavailable, Unreadable, Waiting
+from hub.connectors.base import Connector, Misconfigured, Page, Refused, SourceRecord, Unavailable, Unreadable, Waiting
 from hub.connectors.files import Folder, Settings, Template
 from hub.payloads.registry import payload
 from hub.sandbox.stories import ordinary_health_station, ordinary_kindergarten, shared_level_2
@@ -36,6 +36,7 @@ from hub.store.tables import (
 )
 from hub.sync.heartbeat import Heartbeat
 from hub.sync.pull import RUN_PAUSES
+from hub.sync.replay import ask_replay
 from hub.sync.rows import SyncRows
 from tests.sync.house import MORNING, SAMSPILL, VIGILO, Detour, House
 
@@ -211,6 +212,106 @@ def test_a_record_without_an_id_is_set_aside(house: House) -> None:
     for _ in range(2):
         assert _counts(house) == {"read": 1, "quarantined": 1}
     assert [(row.reason, row.attempts) for row in house.rows(quarantine)] == [("no_id", 2)]
+
+
+def _long_id(record: SourceRecord) -> SourceRecord:
+    return replace(record, id="r" * 201)
+
+
+def _nul_in_id(record: SourceRecord) -> SourceRecord:
+    return replace(record, id="vl\0000001")
+
+
+def _long_version(record: SourceRecord) -> SourceRecord:
+    return replace(record, version="v" * 201)
+
+
+def _nul_in_version(record: SourceRecord) -> SourceRecord:
+    return replace(record, version="1\0")
+
+
+def _long_key(record: SourceRecord) -> SourceRecord:
+    first, *others = record.tree["tiltak"]
+    return replace(record, tree={**record.tree, "tiltak": [{**first, "id": "k" * 201}, *others]})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "place", "named"),
+    [
+        (_long_id, "broken_id", "/", False),
+        (_nul_in_id, "broken_id", "/", False),
+        (_long_version, "broken_version", "/", True),
+        (_nul_in_version, "broken_version", "/", True),
+        (_long_key, "broken_key", "measures[]", True),
+    ],
+)
+def test_what_no_row_has_room_for_stops_its_record_alone(
+    house: House, spoil: Callable[[SourceRecord], SourceRecord], reason: str, place: str, *, named: bool
+) -> None:
+    """An id, version or key that is too long or no line of text waits; the others of its page come in each time."""
+    house.tell_many(ordinary_kindergarten, 3)
+
+    def spoilt(page: Page) -> Page:
+        first, *others = page.records
+        return Page((spoil(first), *others))
+
+    house.detours[VIGILO].pages_by = _spoiling(spoilt)
+    assert _counts(house) == {"read": 3, "new": 2, "quarantined": 1}
+    assert _counts(house) == {"read": 3, "unchanged": 2, "quarantined": 1}
+    (kept,) = house.rows(quarantine)
+    assert (kept.reason, kept.place, kept.attempts) == (reason, place, 2)
+    assert kept.foreign_id.startswith("vl-000001" if named else "unnamed-")
+    assert len(house.rows(logs)) == 2
+
+
+def test_a_version_that_no_row_has_room_for_is_asked_about_though_nothing_else_changed(house: House) -> None:
+    """The hub could not write to the record any more, so that it is not passed over as unchanged; nor is it missing."""
+    house.tell_many(ordinary_kindergarten, 2)
+    house.pull(VIGILO)
+    house.detours[VIGILO].pages_by = _spoiling(lambda page: Page(tuple(map(_long_version, page.records))))
+    assert _counts(house) == {"read": 2, "quarantined": 2}
+    assert house.rows(proposals) == []
+
+
+def test_a_long_id_of_a_unit_stops_nothing(house: House) -> None:
+    """What stands in clear of it is cut; the log itself has it whole."""
+    house.tell(ordinary_kindergarten)
+
+    def long(record: SourceRecord) -> SourceRecord:
+        return replace(record, tree={**record.tree, "_school": {**record.tree["_school"], "id": "s" * 300}})
+
+    house.detours[VIGILO].pages_by = _spoiling(lambda page: Page(tuple(map(long, page.records))))
+    assert _counts(house) == {"read": 1, "new": 1}
+    assert house.rows(logs)[0].owning_unit_id == "s" * 80
+    assert house.log_of("vl-000001").log.unit.id == "s" * 300
+
+
+def test_a_place_with_a_long_name_in_it_is_cut(house: House) -> None:
+    """A file's own names may stand in the place of what is wrong with it; they stop no other file."""
+    house.tell(ordinary_kindergarten)
+    bad = Unreadable("f" * 32, b"<", "syntax", "/" + "e\0" * 300, "r" * 300)
+    house.detours[VIGILO].pages_by = _spoiling(lambda page: replace(page, unreadable=(bad,)))
+    assert _counts(house) == {"read": 2, "new": 1, "quarantined": 1}
+    (kept,) = house.rows(quarantine)
+    assert (len(kept.place), len(kept.rule)) == (300, 200)
+    assert kept.place.isprintable()
+
+
+def test_a_record_without_a_name_of_its_own_stays_when_it_is_replayed_in_vain(house: House) -> None:
+    """It is refused as before, and what was kept of it is still there."""
+    house.tell(ordinary_kindergarten)
+
+    def renamed(record: SourceRecord) -> SourceRecord:
+        return replace(record, id="r" * 201, tree={**record.tree, "id": "r" * 201})
+
+    house.detours[VIGILO].pages_by = _spoiling(lambda page: Page(tuple(map(renamed, page.records))))
+    house.pull(VIGILO)
+    run_id = ask_replay(house.tenant, Who("ola", "prøver igjen"), VIGILO)
+    assert run_id
+    house.cycle.pull(house.tenant.connections[VIGILO], run_id)
+    (kept,) = house.rows(quarantine)
+    assert (kept.state, kept.attempts) == (QuarantineState.OPEN, 2)
+    assert kept.sealed_record
 
 
 # --- listings that are not whole ---------------------------------------------------------------------------------

@@ -155,6 +155,22 @@ def test_a_record_that_breaks_off_in_a_sign_is_counted_like_any_other(house: Hou
     assert _found(house) == [("other_content", "vl-000001", "open")]
 
 
+def test_a_record_that_no_row_can_name_is_not_counted(house: House) -> None:
+    """It waits in quarantine; as a difference its id, which may be somebody's national id, would lie in clear."""
+    house.tell_many(ordinary_kindergarten, 3)
+    number = house.vigilo(1)["foresette"][0]["fodselsnummer"]
+
+    def misnamed(real: Connector) -> Iterator[Page]:
+        for page in real.pages():
+            ids = ("vl\0", "r" * 201, number)
+            yield Page(tuple(replace(record, id=each) for record, each in zip(page.records, ids, strict=True)))
+
+    house.detours[VIGILO].pages_by = misnamed
+    house.pull(VIGILO)
+    assert _count(house).state is RunState.DONE
+    assert house.rows(differences) == []
+
+
 def test_a_mistake_in_a_count_ends_it_and_is_seen(house: House) -> None:
     """What nobody thought of ends as failed with its class of error, and is not tried again without end."""
     house.tell_many(ordinary_kindergarten, 2)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Event, Lock, Thread
 
 import pytest
+from sqlalchemy import update
 
 from hub.connectors.base import Accepted, Connector, Outgoing, Page, Unavailable
 from hub.engine.local import LocalEngine
@@ -21,15 +22,17 @@ from hub.sandbox.stories import kindergarten_goal_reached, ordinary_kindergarten
 from hub.service.schedule import COUNT
 from hub.store.connections import ConnectionState, GateRules
 from hub.store.database import Database, open_database
+from hub.store.decisions import Who
 from hub.store.events import Action
-from hub.store.leases import DELIVERIES, LEASE, RUNS, claim
+from hub.store.leases import DELIVERIES, LEASE, RUNS, Work, claim
 from hub.store.tables import DeliveryKind, DeliveryState, RunState, archived, deliveries, events, records, runs
 from hub.sync.context import OSLO
 from hub.sync.deliver import Deliverer, Outcome
 from hub.sync.gate import RowGate, pause, resume
 from hub.sync.heartbeat import Heartbeat
 from hub.sync.pull import RUN_PAUSES
-from hub.sync.rows import ROUTE, SyncRows, count_of
+from hub.sync.replay import replay_delivery
+from hub.sync.rows import LEFT_PAUSES, ROUTE, SyncRows, count_of, free_all
 from tests.sync.house import MORNING, SAMSPILL, VIGILO, House
 
 QUARTER = Timing(Every(timedelta(minutes=15)), catch_up="all")
@@ -163,6 +166,27 @@ def test_the_newest_occurrence_is_remembered(house: House, rows: SyncRows) -> No
     _booked(house, rows, minutes=30)
     assert rows.planned_until(VIGILO) == MORNING + timedelta(minutes=30)
     assert rows.planned_until(SAMSPILL) is None
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_clock_that_was_ahead_silences_no_schedule(house: House, rows: SyncRows, *, done: bool) -> None:
+    """What it booked and missed two days early counts for nothing when the time comes, whether the last ran or not."""
+    hourly = Timing(Every(timedelta(hours=1)), catch_up="latest")
+    house.time.after(days=2)
+    (early,) = _booked(house, rows, timing=hourly)
+    if done:
+        rows.work(early, GOING_ON)
+    house.time.after(days=-2)
+    for _ in range(3):
+        house.time.after(hours=1)
+        since = rows.planned_until(VIGILO) or MORNING
+        made = list(rows.book(VIGILO, plan(VIGILO, hourly, since, house.time.now(), busy=rows.busy(VIGILO))))
+        waiting = [task for task in rows.sweep(house.time.now()) if task.kind == RUNS.kind]
+        assert len(waiting) == 1
+        assert made in ([], waiting)
+        rows.work(waiting[0], GOING_ON)
+        assert rows.planned_until(VIGILO) == house.time.now()
+    assert [row.state for row in house.rows(runs) if row.planned_at <= house.time.now()].count(RunState.DONE) >= 2
 
 
 def test_a_schedule_is_busy_while_a_run_waits_or_runs(house: House, rows: SyncRows) -> None:
@@ -391,6 +415,106 @@ def test_a_freed_delivery_leaves_an_event_too(house: House, rows: SyncRows, db: 
     assert row.state is DeliveryState.UNKNOWN
     freed = house.rows(events, action=str(Action.DELIVERY_FREED))
     assert [event.subject_id for event in freed] == [row.delivery_id]
+
+
+def _die(house: House, work: Work, row_id: str) -> None:
+    """Let a worker take a row as soon as it is due and stop there, and another free it."""
+    (row,) = house.rows(work.table, **{work.id.name: row_id})
+    house.time.at = max(house.time.now(), row.due_at)
+    with house.db.write() as tx:
+        assert claim(tx, work, row_id, "dead", house.time.now(), house.time.now() + LEASE)
+    house.time.at += LEASE
+    with house.db.write() as tx:
+        free_all(tx, house.time.now())
+
+
+def _waits(house: House, work: Work, row_id: str) -> timedelta:
+    """Tell for how long a row is put off."""
+    (row,) = house.rows(work.table, **{work.id.name: row_id})
+    due_at: datetime = row.due_at
+    return max(timedelta(), due_at - house.time.now())
+
+
+def test_a_run_that_ends_each_of_its_workers_fails(house: House, rows: SyncRows) -> None:
+    """The first death costs no time, more in the same place cost more and more, and the fifth ends the run."""
+    (task,) = _booked(house, rows, minutes=15)
+    waited = []
+    for _ in range(5):
+        _die(house, RUNS, task.row_id)
+        waited.append(_waits(house, RUNS, task.row_id))
+    assert waited == [timedelta(), *LEFT_PAUSES, timedelta()]
+    (run,) = house.rows(runs)
+    assert (run.state, run.outcome, run.error_class) == (RunState.FAILED, "worker_died", "worker_died")
+    assert run.ended_at == house.time.now()
+    (told,) = house.rows(events, action=str(Action.RUN_FAILED))
+    assert (told.subject_id, told.data) == (task.row_id, {"outcome": "worker_died"})
+    assert rows.busy(VIGILO) is None  # the next begins anew
+
+
+def test_a_run_that_gets_on_is_taken_up_however_often_its_workers_die(house: House, rows: SyncRows) -> None:
+    """A long listing, or a machine that is started again and again: each page that is stored makes it a new place."""
+    (task,) = _booked(house, rows, minutes=15)
+    for number in range(20):
+        _die(house, RUNS, task.row_id)
+        assert _waits(house, RUNS, task.row_id) == timedelta()
+        with house.db.write() as tx:
+            house.tenant.work.note_page(tx, task.row_id, {"read": number + 1}, "")
+    assert [run.state for run in house.rows(runs)] == [RunState.QUEUED]
+
+
+def test_a_delivery_that_ends_each_of_its_workers_is_held(house: House) -> None:
+    """It waits for a person, who may have it tried again; a whole run does not let it go."""
+    house.tell(shared_level_2)
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    house.cycle.route()
+    (row,) = house.rows(deliveries, connection=VIGILO)
+    for _ in range(5):
+        assert house.states(VIGILO) == ["ready"]
+        _die(house, DELIVERIES, row.delivery_id)
+    house.pull(VIGILO)
+    (row,) = house.rows(deliveries, connection=VIGILO)
+    assert (row.state, row.error_class) == (DeliveryState.HELD, "worker_died")
+    assert house.rows(events, action=str(Action.DELIVERY_HELD))[-1].data["error"] == "worker_died"
+    replay_delivery(house.tenant, row.delivery_id, Who("ola", "Minnet er større nå."))
+    house.deliver()
+    assert house.states(VIGILO) == ["done"]
+
+
+def test_an_attempt_between_makes_deaths_count_from_nought(house: House) -> None:
+    """Where a worker came to try it, the row is not what ends them."""
+    house.tell(shared_level_2)
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    house.cycle.route()
+    (row,) = house.rows(deliveries, connection=VIGILO)
+
+    def refuse(_real: Connector, _outgoing: Outgoing) -> Accepted:
+        raise Unavailable("http_503", "the system answered HTTP 503", "Try again")
+
+    house.detours[VIGILO].update_by = refuse
+    _die(house, DELIVERIES, row.delivery_id)
+    _die(house, DELIVERIES, row.delivery_id)
+    house.time.at += _waits(house, DELIVERIES, row.delivery_id)
+    assert Deliverer(house.tenant, "worker-1").deliver(row.delivery_id) is Outcome.LATER
+    _die(house, DELIVERIES, row.delivery_id)
+    assert _waits(house, DELIVERIES, row.delivery_id) == timedelta()
+
+
+def test_what_was_being_sent_stays_unknown_however_often_its_workers_die(house: House) -> None:
+    """It may have arrived: to look it up is right, also the tenth time."""
+    house.tell(shared_level_2)
+    house.pull(SAMSPILL)
+    house.pull(VIGILO)
+    house.cycle.route()
+    (row,) = house.rows(deliveries, connection=VIGILO)
+    with house.db.write() as tx:
+        house.tenant.work.mark_sending(tx, row.delivery_id, house.time.now())
+        tx.execute(update(deliveries).values(state=DeliveryState.UNKNOWN))
+    for _ in range(10):
+        _die(house, DELIVERIES, row.delivery_id)
+        assert _waits(house, DELIVERIES, row.delivery_id) == timedelta()
+    assert house.states(VIGILO) == ["unknown"]
 
 
 def test_a_run_that_met_another_of_its_connection_waits_its_turn(house: House, rows: SyncRows) -> None:

@@ -16,6 +16,7 @@ class Third:
     """One system that holds records of the open format. `saved` is what its own users do."""
 
     lists_all = True
+    answers = True
     repeat: Repeat = "look_up"
 
     def __init__(self) -> None:

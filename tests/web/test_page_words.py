@@ -9,11 +9,11 @@ import pytest
 
 import hub.web
 from hub.relaylog.consent import Missing
-from hub.relaylog.gates import Decider
+from hub.relaylog.gates import ANOTHER_PERSON, MOVED_RECORD, Decider
 from hub.relaylog.rights import RESTRICTED
 from hub.store.connections import StopCode
 from hub.store.tables import RunState
-from hub.sync.archive import BROKEN, HOLDS
+from hub.sync.archive import BROKEN, HOLDS, MIXED
 from hub.sync.route import FIRST_CONTACT, NO_RECORD, RESTLESS
 from hub.web.status import ERRORS, TOLD
 from hub.web.words import LANGUAGES, WORDS, choose
@@ -38,9 +38,10 @@ def test_every_code_has_words() -> None:
 
 def test_reasons_that_reveal_have_no_words_of_their_own() -> None:
     """Every reason that may be told has words; those that reveal have none, and so can't be shown."""
-    archive = {hold.reason: hold.revealing for hold in (*HOLDS.values(), BROKEN)}
+    archive = {hold.reason: hold.revealing for hold in (*HOLDS.values(), BROKEN, MIXED)}
     tellable = {*map(str, Missing), "not_started", "no_agreement", "protection_unknown", "internal_error"}
     tellable |= {FIRST_CONTACT.reason, NO_RECORD.reason, RESTLESS.reason, RESTRICTED.reason}
+    tellable |= {ANOTHER_PERSON.reason, MOVED_RECORD.reason}
     revealing = {"violence", "address_protected", "guardian_barred", *(name for name, yes in archive.items() if yes)}
     assert tellable | (archive.keys() - revealing) | {"special"} == TOLD
     assert not revealing & TOLD
