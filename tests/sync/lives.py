@@ -65,7 +65,10 @@ class Text:
 
 
 class System(Third):
-    """One service's system. Nothing enters it from the hub unjudged."""
+    """One service's system. Nothing enters it from the hub unjudged.
+
+    What is judged wrong is noted as well as raised: to the hub it is one more answer that it does not understand.
+    """
 
     def __init__(self, name: str, today: Callable[[], date]) -> None:
         super().__init__()
@@ -73,12 +76,17 @@ class System(Third):
         self.children: dict[str, Child] = {}
         self.away: set[str] = set()
         self.losing: set[str] = set()
+        self.wrongs: list[str] = []
         self._today = today
 
     def update(self, outgoing: Outgoing) -> Accepted:
         """Take a change, unless the record is away; where answers get lost, it is taken all the same."""
         record_id = outgoing.before.id
-        self.children[record_id].judge(self.name, outgoing.before.tree, outgoing.after, self._today())
+        try:
+            self.children[record_id].judge(self.name, outgoing.before.tree, outgoing.after, self._today())
+        except Exception as error:
+            self.wrongs.append(repr(error))
+            raise
         if record_id in self.away:
             raise Unavailable("away", "the system does not answer", "Wait")
         accepted = super().update(outgoing)
@@ -95,6 +103,8 @@ class Child:
     rng: Random
     today: date
     systems: dict[str, System]
+    used_ids: set[str]
+    """The national ids that others have: the hub takes who shares one for one child."""
     facts: Facts = field(init=False)
     texts: dict[str, Text] = field(default_factory=dict)
     removed: set[Text] = field(default_factory=set)
@@ -102,6 +112,8 @@ class Child:
     """The parts that each consent named at first."""
     doubled: dict[tuple[str, str], list[Tree]] = field(default_factory=dict)
     """How consents were limited, by system and consent, to which an import then gave another id there."""
+    unlike: dict[tuple[str, str], list[Tree]] = field(default_factory=dict)
+    """Those of them that were never told of in the same words since: the others are known to be the same consent."""
     heard: dict[tuple[str, str], Tree] = field(default_factory=dict)
     """How the consents were limited when the hub last read the systems that told of them."""
     read: dict[bool, set[str]] = field(default_factory=dict)
@@ -125,7 +137,7 @@ class Child:
             "subject": {
                 "kind": "child",
                 "name": f"Solskinn Testbarn {self.number}",
-                "national_id": generate(rng, born),
+                "national_id": self._national_id(born),
                 "birth_date": born.isoformat(),
                 "address_protection": "none",
             },
@@ -145,6 +157,12 @@ class Child:
             self.consent(reader, opened_on if early else self.today - timedelta(days=10), sound=rng.random() < 0.8)
         for name in self.systems:
             self.add(name, self.today - timedelta(days=rng.choice((1, 30))))
+
+    def _national_id(self, born: date) -> str:
+        drawn = iter(lambda: generate(self.rng, born), "")
+        own = next(each for each in drawn if each not in self.used_ids)
+        self.used_ids.add(own)
+        return own
 
     def record_id(self, system: str) -> str:
         """Name the child's record in a system."""
@@ -340,7 +358,8 @@ class Child:
                 consent.update(status="given", withdrawn_on=None, valid_to=None, parts=list(first))
                 one = (system, consent["language"])
                 if way == "rekeys" and one in self.heard:
-                    self.doubled.setdefault(one, []).append(self.heard[one])
+                    for imported in (self.doubled, self.unlike):
+                        imported.setdefault(one, []).append(self.heard[one])
         if way == "says nothing":
             del record["violence"]
         if way == "lacks":
@@ -370,8 +389,14 @@ class Child:
                 if element["part"] in TIGHTER and thing.part != "own":
                     thing.part = element["part"]
         self.heard = {(name, each["language"]): _limits(each) for name, each in self._consents()}
-        strayed = {one for one, before in self.doubled.items() if any(each != self.heard.get(one) for each in before)}
-        self.facts.miss(consent for _, consent in self.heard.keys() - strayed)
+        for one, before in self.unlike.items():
+            before[:] = [each for each in before if each != self.heard.get(one)]
+        self.facts.miss(self._told(self.unlike))
+
+    def _told(self, imported: dict[tuple[str, str], list[Tree]]) -> set[str]:
+        """Return the consents that are told of, without those that an import gave another id and are told otherwise."""
+        strayed = {one for one, before in imported.items() if any(each != self.heard.get(one) for each in before)}
+        return {consent for _, consent in self.heard.keys() - strayed}
 
     def strict(self) -> bool:
         """Tell whether somebody is strictly protected."""
@@ -439,6 +464,7 @@ class Child:
         a system waits for a person.
         """
         looked_at, self.facts.surely = 0, True
+        self.facts.miss(self._told(self.doubled))
         for text in dict.fromkeys(self.texts.values()):
             if text.kind not in ("text", "voice") or text in self.removed:
                 continue
