@@ -21,7 +21,7 @@ CLEAN_SECONDS = 10
 
 def test_killed_at_random_points_of_a_sync(tmp_path: Path, url: str) -> None:
     """A sync killed again and again ends as one that was not: all is there once, and little was read twice."""
-    count, kills = scale(full=10_000, short=200), scale(full=20, short=4)
+    count, kills = scale(full=10_000, short=150), scale(full=20, short=3)
     with house(tmp_path, count, page_size=PAGE, database=url) as (other, hub, _):
         whole = count * (1 + 2 * len(SINKS))  # a record of each system, and a delivery to each sink
         points = sorted(Random(4).sample(range(whole), kills))  # noqa: S311 - the same points at each run
@@ -55,7 +55,7 @@ def test_killed_at_random_points_of_a_sync(tmp_path: Path, url: str) -> None:
 
 def test_killed_between_sent_and_recorded(tmp_path: Path, url: str) -> None:
     """A change that was taken in while the hub died is neither sent again nor forgotten, whatever the sink offers."""
-    times = scale(full=200, short=9)
+    times = scale(full=200, short=6)
     with house(tmp_path, times, database=url) as (other, hub, _):
         hub.rest()
         for number, sink in zip(range(times), cycle(SINKS), strict=False):
@@ -77,8 +77,8 @@ def test_killed_between_sent_and_recorded(tmp_path: Path, url: str) -> None:
 
 
 def test_asked_to_end_in_a_sync(tmp_path: Path, url: str) -> None:
-    """`hub run`, asked to end anywhere in a sync five times in a row, end well within ten seconds."""
-    count, times = scale(full=500, short=60), scale(full=25, short=5)
+    """`hub run`, asked to end anywhere in a sync again and again, end well within ten seconds."""
+    count, times = scale(full=500, short=60), scale(full=25, short=3)
     with house(tmp_path, count, page_size=PAGE, database=url) as (other, hub, _):
         hub.queue()
         took = []

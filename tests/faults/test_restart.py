@@ -38,7 +38,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGQUIT], ids=["restarted", "crashed"])
 def test_a_restart_in_mid_sync(tmp_path: Path, server: PostgresServer, ending: signal.Signals) -> None:
     """While records are read, and again while a change is on its way: the same process ends the sync with no hand."""
-    count = scale(full=2_000, short=60)
+    count = scale(full=2_000, short=30)
     with server.database() as url, house(tmp_path, count, page_size=PAGE, database=url) as (other, hub, _):
         hub.queue()
         process = hub.start("run", "--workers", str(WORKERS))

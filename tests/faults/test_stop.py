@@ -64,7 +64,7 @@ def _takes_a_stop(pid: int) -> bool:
 
 def test_workers_stopped_at_random_points(tmp_path: Path, url: str) -> None:
     """A worker stopped anywhere in a sync and woken when another is done writes nothing more; nothing comes twice."""
-    count, stops = scale(full=2_000, short=40), scale(full=20, short=4)
+    count, stops = scale(full=2_000, short=40), scale(full=20, short=3)
     with house(tmp_path, count, page_size=PAGE, database=url) as (other, hub, _):
         whole = count * (1 + 2 * len(SINKS))  # a record of each system, and a delivery to each sink
         hub.queue()

@@ -321,9 +321,9 @@ def test_a_few_children_live_in_a_bare_hub(house: House, path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("town", range(scale(full=25, short=5)))
+@pytest.mark.parametrize("town", range(scale(full=25, short=4)))
 def test_many_children_live_in_the_hub(house: House, path: Path, town: int) -> None:
-    """As above, with towns of forty; with `make faults` there are five times as many."""
+    """As above, with towns of forty; with `make faults` there are 25 of them."""
     assert path.exists()
     first = 1_000 + 40 * town
     took, looked_at = _histories(range(first, first + 40), house)
@@ -333,9 +333,9 @@ def test_many_children_live_in_the_hub(house: House, path: Path, town: int) -> N
 @pytest.mark.long
 @pytest.mark.parametrize("share", range(10))
 def test_thousands_of_children_live_in_a_bare_hub(house: House, path: Path, share: int) -> None:
-    """As above, 10,000 in all with `make faults`, else a fourth of them."""
+    """As above, 10,000 in all with `make faults`, else 1,200."""
     assert path.exists()
-    first, count = 10_000 + 1_000 * share, scale(full=1_000, short=150)
+    first, count = 10_000 + 1_000 * share, scale(full=1_000, short=120)
     took, looked_at = _bare_histories(range(first, first + count), house)
     show("children in bare hubs", histories=count, changes=took, texts=looked_at)
 
