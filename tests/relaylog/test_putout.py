@@ -19,7 +19,7 @@ def _texts(log: RelayLog) -> list[str]:
     return [note.text for note in log.notes]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=20)
 @given(logs(), logs())
 def test_what_was_put_out_is_held(told: RelayLog, put_out: RelayLog) -> None:
     """An old file changes nothing of what is on its way, and one that shows all of it leaves nothing on its way."""
