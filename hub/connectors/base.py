@@ -19,9 +19,13 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from hub.relaylog.codes import Language
+from hub.relaylog.nationalid import holds_national_id
 
 Tree = dict[str, Any]
 """A decoded payload: objects, lists and plain values."""
+
+LONGEST_ID = 200
+"""How many signs an id, a version or a key of an element may have that a system chose: such is the room for it."""
 
 Origin = Literal["published", "observed", "assumed", "confirmed"]
 
@@ -77,6 +81,16 @@ class KeyUsed(ConnectorError):
 
 class OutcomeUnknown(ConnectorError):
     """The change was sent and nobody knows whether it was taken in."""
+
+
+def may_name(record_id: str) -> bool:
+    """Tell whether a system's id of a record may stand in a row, in clear: one short line that is no national id."""
+    return bool(record_id) and is_short_line(record_id) and not holds_national_id(record_id)
+
+
+def is_short_line(text: str) -> bool:
+    """Tell whether a text has the room that an id has, and no sign that is none."""
+    return len(text) <= LONGEST_ID and text.isprintable()
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,11 @@ from hub.connectors.base import (
     Spec,
     Tree,
     Unreadable,
+    may_name,
 )
 from hub.connectors.http import ASK_VENDOR, ClientCredentials, Clock, Http, HttpSettings, Limits
-from hub.relaylog.nationalid import holds_national_id
 
 DOCS = "docs/open-api.md"
-LONGEST_ID = 200
-"""How many signs of an id the hub keeps."""
 
 SPEC = Spec(
     system="relaylog",
@@ -186,9 +184,7 @@ def _record(item: Tree) -> SourceRecord | Unreadable:
 
 def _is_plain(found: object) -> bool:
     """Tell whether what stands for an id can name a record: a line of text that tells nobody who it is about."""
-    return (
-        isinstance(found, str) and 0 < len(found) <= LONGEST_ID and found.isprintable() and not holds_national_id(found)
-    )
+    return isinstance(found, str) and may_name(found)
 
 
 def _one(answer: Tree, record_id: str) -> SourceRecord:

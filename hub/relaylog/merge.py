@@ -436,7 +436,7 @@ def acknowledge(
             decided = {place: held.get(place) for place in (news.keys() & merged.settled) - overtaken if place in held}
             sides.append(_decided_over(_exchanged(system, said, news, said.keys() - overtaken), decided))
     fresh = {place: value for place, value in news.items() if place not in overtaken}
-    return _put(agreed, fresh), tuple(sides)
+    return put(agreed, fresh), tuple(sides)
 
 
 def _decided_over(system: System, held: Flat) -> System:
@@ -445,7 +445,7 @@ def _decided_over(system: System, held: Flat) -> System:
         return system
     base = _Opened(system.base)
     known = {place: value for place, value in held.items() if place in base and base.get(place) != value}
-    return replace(system, base=_put(system.base, known)) if known else system
+    return replace(system, base=put(system.base, known)) if known else system
 
 
 def _news(merged: Merged, exchange: Exchange, shown: Flat) -> Flat:
@@ -513,7 +513,7 @@ def _exchanged(system: System, held: Flat, meant: Flat, places: Iterable[Place])
         return system
     base = {place: held[place] for place in places if place in held}
     sent = {place: meant[place] for place in places}
-    return replace(system, base=_put(system.base, base), sent=_put(system.sent, sent))
+    return replace(system, base=put(system.base, base), sent=put(system.sent, sent))
 
 
 @dataclass(frozen=True)
@@ -699,7 +699,7 @@ def unflatten(flat: Flat) -> RelayLog:
     return _assembled(own, built)
 
 
-def _put(log: RelayLog | None, news: Flat) -> RelayLog:
+def put(log: RelayLog | None, news: Flat) -> RelayLog:
     """Return a log with values put at places, as `unflatten` makes it; what is not another stays as it is."""
     opened = _Opened(log)
     said: dict[Key, dict[str, Any]] = {}

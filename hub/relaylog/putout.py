@@ -68,11 +68,6 @@ def not_yet_emptied(told: RelayLog, seen: RelayLog, wanted: Flat) -> frozenset[P
     )
 
 
-def put(log: RelayLog | None, values: Flat) -> RelayLog:
-    """Return a log with values at places."""
-    return unflatten({**(flatten(log) if log else {}), **values})
-
-
 def _said(flat: Flat) -> Flat:
     return {place: value for place, value in flat.items() if place.field}
 

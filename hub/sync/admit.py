@@ -18,7 +18,7 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import Connection as Transaction
 
-from hub.connectors.base import SourceRecord, Unreadable
+from hub.connectors.base import LONGEST_ID, SourceRecord, Unreadable, is_short_line, may_name
 from hub.mappings.language import MappingError
 from hub.relaylog.codes import LogStatus, SubjectKind
 from hub.relaylog.gates import ANOTHER_PERSON
@@ -27,10 +27,10 @@ from hub.relaylog.keeping import may_be_kept
 from hub.relaylog.lasting import lost, no_looser, overtaken, unsaid
 from hub.relaylog.life import ENDED, FOLLOWS, Senseless, change, reopened
 from hub.relaylog.making import changed
-from hub.relaylog.merge import STATUS, Conflict, Deletion, Merged, System, flatten, merge, remembered
+from hub.relaylog.merge import STATUS, Conflict, Deletion, Merged, System, flatten, merge, put, remembered
 from hub.relaylog.model import COLLECTIONS, Element, RelayLog, Source, references
 from hub.relaylog.nationalid import InvalidNationalId, holds_national_id, parse
-from hub.relaylog.putout import as_taken_in, put
+from hub.relaylog.putout import as_taken_in
 from hub.store.decisions import Choice, Effect, Mistaken, NewDecision, Who, keep, lapse
 from hub.store.events import Action, append_all
 from hub.store.inbox import NewConflict, NewProposal, Refusal
@@ -48,8 +48,6 @@ OPEN_STATUS = frozenset(
 )
 _VALUE: TypeAdapter[Any] = TypeAdapter(Any)
 _HUB = Source(system="stafetthub")
-LONGEST_ID = 200
-"""How long an id, a version or a key of an element may be that a system chose: such is the room for it in a row."""
 
 
 class Admission(StrEnum):
@@ -194,7 +192,7 @@ class Admitter:
 
     def _look_at(self, record: SourceRecord, before: KnownRecord | None, *, suspect: bool) -> _Taken | Refusal | None:
         """Read a record that is new or changed; None for one that is not."""
-        if not _fits(record.version):
+        if not is_short_line(record.version):
             return Refusal("broken_version", "/", f"a version is one line of at most {LONGEST_ID} signs")
         try:
             change_hash = self._tenant.logs.change_hash(self._connection.mapping.stable(record.tree))
@@ -307,15 +305,6 @@ class Admitter:
                 refused[one.record.id] = _internal(error)
         shelf.store(self._run_id, now)
         return refused, shelf.as_put_out
-
-
-def may_name(record_id: str) -> bool:
-    """Tell whether a system's id of a record may stand in a row, in clear: one short line that is no national id."""
-    return bool(record_id) and _fits(record_id) and not holds_national_id(record_id)
-
-
-def _fits(text: str) -> bool:
-    return len(text) <= LONGEST_ID and text.isprintable()
 
 
 def _internal(error: Exception) -> Refusal:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
-from hub.connectors.base import ConnectorError, SourceRecord
+from hub.connectors.base import ConnectorError, SourceRecord, may_name
 from hub.store.differences import Difference, Differences
 from hub.store.events import Action, append
 from hub.store.leases import LEASE, Lease, release, renew
 from hub.store.logs import KnownRecord
 from hub.store.tables import DifferenceKind, RunState
 from hub.store.wipe import kept_out
-from hub.sync.admit import may_name
 from hub.sync.context import Archive, Connection, Tenant
 from hub.sync.pull import PullResult
 

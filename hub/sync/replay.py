@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection as Transaction
 from sqlalchemy import Row
 
-from hub.connectors.base import SourceRecord, Tree
+from hub.connectors.base import SourceRecord, Tree, may_name
 from hub.connectors.files import Template
 from hub.mappings.language import MappingError
 from hub.payloads.base import PayloadError
@@ -24,7 +24,7 @@ from hub.store.leases import LEASE, Lease, guard, release, renew
 from hub.store.sealing import Purpose
 from hub.store.tables import DeliveryKind, DeliveryState, RunState
 from hub.store.work import OUTCOME_UNKNOWN, NewDelivery
-from hub.sync.admit import Admission, Admitter, may_name, merged_of
+from hub.sync.admit import Admission, Admitter, merged_of
 from hub.sync.agree import Sending, agree
 from hub.sync.context import Connection, Tenant
 from hub.sync.decide import CannotDecide
